@@ -1,0 +1,57 @@
+"""Options and fixtures of the whole suite."""
+
+import os
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--x64", action="store_true", help="run in float64")
+
+
+def pytest_configure(config):
+    if config.getoption("--x64"):
+        jax.config.update("jax_enable_x64", True)
+
+
+@pytest.fixture
+def x64():
+    """Run a test in float64 whatever the option."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def dtype():
+    """Float that the run uses."""
+    return np.float64 if jax.config.jax_enable_x64 else np.float32
+
+
+@pytest.fixture
+def tol():
+    """Tolerances for `assert_allclose`, by the float that the run uses."""
+    if jax.config.jax_enable_x64:
+        return {"rtol": 1e-9, "atol": 1e-10}
+    return {"rtol": 2e-4, "atol": 2e-5}
+
+
+@pytest.fixture
+def rng():
+    """Fixed random numbers for test data."""
+    return np.random.default_rng(20261121)
+
+
+@pytest.fixture
+def shared():
+    """Folder of the reference numbers and recordings; skip where it is absent."""
+    default = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("JAXNEURO_SHARED", default))
+    if not (folder / "golden").is_dir():
+        pytest.skip("the folder of reference numbers and recordings is not here")
+    return folder
