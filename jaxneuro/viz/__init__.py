@@ -1,0 +1,21 @@
+"""Figures: every function draws on Axes that it is given or makes, and returns them.
+
+Nothing is shown or saved, and Matplotlib's settings stay the user's: fonts and sizes
+follow ``rcParams``. Colours are safe for colour-blind readers.
+"""
+
+from . import _axes  # noqa: F401  # first: it says what to do without Matplotlib
+from ._fields import trf, trf_grid
+from ._scores import alpha_curve, null_distribution, scores
+from ._signals import reconstruction, response, spectrogram
+
+__all__ = [
+    "spectrogram",
+    "response",
+    "reconstruction",
+    "trf",
+    "trf_grid",
+    "alpha_curve",
+    "scores",
+    "null_distribution",
+]
