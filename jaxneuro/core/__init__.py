@@ -1,5 +1,14 @@
 """Array kernels without neuroscience: moments, ridge, folds, scores, blocks."""
 
-from . import check, progress, struct
+from . import check, folds, moments, progress, ridge, score, search, struct
 
-__all__ = ["check", "progress", "struct"]
+__all__ = [
+    "check",
+    "folds",
+    "moments",
+    "progress",
+    "ridge",
+    "score",
+    "search",
+    "struct",
+]

@@ -116,7 +116,8 @@ def lagged(x: ArrayLike, lags: Lags, *, trial_id: ArrayLike | None = None) -> ja
 
 @partial(jax.jit, static_argnames="lags")
 def _lagged(x: jax.Array, runs: Segments, *, lags: Lags) -> jax.Array:
-    source = jnp.arange(x.shape[0])[:, None] - jnp.asarray(lags.samples)
+    offset = jnp.asarray(lags.samples, dtype=jnp.int32)
+    source = jnp.arange(x.shape[0], dtype=jnp.int32)[:, None] - offset[None]
     inside = (source >= runs.start[:, None]) & (source < runs.stop[:, None])
     rows = x.at[source].get(mode="clip")  # (n_times, n_lags, n_features)
     return jnp.where(inside[:, :, None], rows, 0)
