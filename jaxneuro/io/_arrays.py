@@ -2,6 +2,7 @@
 
 import os
 import re
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,9 @@ def _read_npy(path: str | os.PathLike, key: str | None, lazy: bool) -> list:
 
 def _read_npz(path: str | os.PathLike, key: str | None, lazy: bool) -> list:
     del lazy  # members of a zip archive cannot be mapped
+    with open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError(f"{path} is not an archive of NumPy arrays.")
     with np.load(path, allow_pickle=False) as archive:
         names = _select(path, archive.files, key)
         try:
@@ -87,7 +91,7 @@ def _read_hdf5(path: str | os.PathLike, key: str | None, lazy: bool) -> list:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise ValueError(f"{path} is not an HDF5 file: {error}.") from error
+        raise ValueError(f"{path} is not a file of HDF5: {error}.") from error
     try:
         place, stem = file, key
         if key is not None and isinstance(file.get(key), h5py.Group):
