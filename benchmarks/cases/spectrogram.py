@@ -42,10 +42,10 @@ def make_sounds(size, dtype) -> Data:
 
 
 def ours(data) -> Arrays:
-    """One array per sound."""
+    """All sounds in one go, at naplib's 8 ms per frame."""
     from jaxneuro import signal
 
-    found = [signal.auditory_spectrogram(sound, SFREQ) for sound in data["sounds"]]
+    found = signal.auditory_spectrogram(data["sounds"], SFREQ, frame_rate=125.0)
     return dict(enumerate(np.asarray(bands) for bands in found))
 
 
