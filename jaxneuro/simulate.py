@@ -70,7 +70,7 @@ def reconstruction(
 ) -> tuple[list[jax.Array], list[jax.Array]]:
     """Simulate responses to sounds from which the sounds can be reconstructed.
 
-    Spectrograms have the slow, band-correlated loudness of natural sounds. Each
+    Spectrograms have the slow, band-correlated loudness of natural sounds [1]_. Each
     channel's response is its receptive field of :func:`strfs` applied to the
     spectrogram, plus white noise.
 
@@ -99,6 +99,12 @@ def reconstruction(
     ------
     ValueError
         If a size, the duration or the signal-to-noise ratio is not positive.
+
+    References
+    ----------
+    .. [1] Singh & Theunissen, Modulation spectra of natural sounds and ethological
+       theories of auditory processing, Journal of the Acoustical Society of America
+       114, 2003, doi:10.1121/1.1624067.
 
     Examples
     --------
