@@ -185,7 +185,7 @@ def reconstruction(
     tmin: float = 0.0,
     label: str = "Magnitude (a.u.)",
     name: str = "Stimulus",
-    ax: Sequence[Axes] | None = None,
+    ax: Sequence[Axes] | np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw a stimulus above its reconstruction, with the correlation between them.
 
@@ -259,8 +259,10 @@ def _line_pair(
     axes[0].plot(times, true, color=BLUE, linewidth=1.0)
     axes[1].plot(times, true, color=LIGHT, linewidth=1.0, label="stimulus")
     axes[1].plot(times, predicted, color=ORANGE, linewidth=1.2, label="reconstruction")
-    axes[1].legend(loc="upper right", frameon=False, ncols=2)
     axes[1].sharey(axes[0])
+    low, high = axes[1].get_ylim()
+    axes[1].set_ylim(low, high + 0.2 * (high - low))  # room for the legend
+    axes[1].legend(loc="upper right", frameon=False, ncols=2)
     for panel in axes:
         plain(panel)
         panel.set_ylabel(label)
