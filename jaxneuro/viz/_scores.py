@@ -244,7 +244,7 @@ def null_distribution(
     p_value = (1 + np.count_nonzero(chance >= score)) / (1 + chance.size)
     ax = new_axes(ax, (5.2, 3.2))
     plain(ax)
-    ax.hist(chance, bins="auto", color=LIGHT, edgecolor="white", label="permuted")
+    ax.hist(chance, bins="auto", color=LIGHT, histtype="stepfilled", label="permuted")
     ax.axvline(score, color=ORANGE, linewidth=2, label=f"observed, {score:.3g}")
     ax.margins(x=0.08)
     name = metric if n_targets == 1 else f"{metric}, mean of {n_targets} targets"

@@ -81,7 +81,10 @@ def test_null_distribution(rng, inside, n_targets):
     ax = viz.null_distribution(null, observed)
     # Five permutations reach the observed score: (1 + 5) / (1 + 99).
     assert ax.get_title() == "p = 0.06, 99 permutations"
-    assert sum(bar.get_height() for bar in ax.patches) == 99
+    (outline,) = ax.patches
+    heights = outline.get_xy()[:, 1]
+    assert heights.max() <= 99
+    assert heights.min() == 0
     over = "" if n_targets == 1 else ", mean of 4 targets"
     assert ax.get_xlabel() == f"Correlation{over}"
     assert ax.get_ylabel() == "Number of permutations"
