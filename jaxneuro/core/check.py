@@ -42,7 +42,8 @@ def has_ndim(name: str, x: ArrayLike, *ndim: int) -> None:
     ValueError
         If `x` has another number of axes.
     """
-    if np.ndim(x) not in ndim:
+    shape = getattr(x, "shape", None)
+    if (np.ndim(x) if shape is None else len(shape)) not in ndim:
         allowed = " or ".join(_AXES.get(n, f"{n}-dimensional") for n in ndim)
         raise ValueError(f"{name} has shape {np.shape(x)} but must be {allowed}.")
 
@@ -158,7 +159,7 @@ def same_length(
     ValueError
         If the lengths differ.
     """
-    n, m = np.shape(x)[0], np.shape(y)[0]
+    n, m = (z.shape[0] if hasattr(z, "shape") else np.shape(z)[0] for z in (x, y))
     if n != m:
         raise ValueError(
             f"{y_name} has {m} {unit} but {x_name} has {n}; "

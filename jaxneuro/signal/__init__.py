@@ -1,17 +1,32 @@
 """Time: lags, trials, filters and spectrograms."""
 
+from ._cochlea import auditory_frequencies
+from ._filters import detrend, gaussian_smooth, high_pass, resample, zscore
 from ._lags import Lags, lagged
-from ._moments import LaggedSums, group_moments, lagged_moments, lagged_sums, total_sums
+from ._mel import mel_frequencies, mel_spectrogram
+from ._moments import Products, lagged_moments, products
+from ._spectrogram import auditory_spectrogram
+from ._sums import PADS, LaggedSums, lagged_sums
 from ._trials import concatenate, split
 
 __all__ = [
+    "PADS",
     "LaggedSums",
     "Lags",
+    "Products",
+    "auditory_frequencies",
+    "auditory_spectrogram",
     "concatenate",
-    "group_moments",
+    "detrend",
+    "gaussian_smooth",
+    "high_pass",
     "lagged",
     "lagged_moments",
     "lagged_sums",
+    "mel_frequencies",
+    "mel_spectrogram",
+    "products",
+    "resample",
     "split",
-    "total_sums",
+    "zscore",
 ]

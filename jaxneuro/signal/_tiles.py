@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 from ..core.struct import static, struct
 from ._lags import Lags
 
-__all__ = ["Tiles", "check_enough", "plan", "row_groups"]
+__all__ = ["Tiles", "plan", "row_groups"]
 
 # Bytes of one chunk of tiles and their transforms: about the second-level cache.
 _CHUNK_BYTES = 4_000_000
@@ -21,25 +21,17 @@ class Tiles:
 
     Attributes
     ----------
-    row_group : int array (n_times,)
-        Group of each row; -1 for rows that are not used.
-    first, start, stop : int array (n_groups, n_chunks, n_tiles)
+    table : int array (n_groups, n_chunks, n_tiles, 3)
         First row of each tile, first sample of its trial and the one after its
-        last. Empty tiles have ``stop = 0``.
-    edge_start, edge_stop, edge_time, edge_sign : int array (n_groups, n_edges)
+        last. Empty tiles are zero.
+    edges : int array (n_groups, n_edges, 4)
         Edges of the used rows, see :class:`LaggedSums`.
     width : int
         Rows per tile.
     """
 
-    row_group: jax.Array
-    first: jax.Array
-    start: jax.Array
-    stop: jax.Array
-    edge_start: jax.Array
-    edge_stop: jax.Array
-    edge_time: jax.Array
-    edge_sign: jax.Array
+    table: jax.Array
+    edges: jax.Array
     width: int = static()  # type: ignore[assignment]  # a dataclass field
 
 
@@ -83,17 +75,9 @@ def plan(
     table = np.zeros((n_groups, n_chunks * n_tiles, 3), dtype=np.int32)
     for group, tile in enumerate(tiles):
         table[group, : len(tile)] = tile
-    table = table.reshape(n_groups, n_chunks, n_tiles, 3)
-    edges = _edges(run, bounds, n_groups)
     return Tiles(
-        row_group=jnp.asarray(row_group, dtype=jnp.int32),
-        first=jnp.asarray(table[..., 0]),
-        start=jnp.asarray(table[..., 1]),
-        stop=jnp.asarray(table[..., 2]),
-        edge_time=jnp.asarray(edges[..., 0]),
-        edge_start=jnp.asarray(edges[..., 1]),
-        edge_stop=jnp.asarray(edges[..., 2]),
-        edge_sign=jnp.asarray(edges[..., 3]),
+        table=jnp.asarray(table.reshape(n_groups, n_chunks, n_tiles, 3)),
+        edges=jnp.asarray(_edges(run, bounds, n_groups)),
         width=width,
     )
 
@@ -174,29 +158,6 @@ def row_groups(
             "check mask, pad and the lag window against the length of the trials."
         )
     return group
-
-
-def check_enough(lengths: np.ndarray, lags: Lags) -> None:
-    """Refuse trials that are shorter than the lag window.
-
-    Parameters
-    ----------
-    lengths : int array (n_trials,)
-        Samples of each trial.
-    lags : Lags
-        Lag window.
-
-    Raises
-    ------
-    ValueError
-        Naming the first such trial.
-    """
-    short = np.flatnonzero(lengths < lags.n_lags)
-    if short.size:
-        raise ValueError(
-            f"trial {short[0]} has {lengths[short[0]]} samples but the window has "
-            f"{lags.n_lags} lags; drop the trial or shorten the window."
-        )
 
 
 def _runs(row_group: np.ndarray, trial_stop: np.ndarray) -> np.ndarray:

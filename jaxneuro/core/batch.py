@@ -1,0 +1,68 @@
+"""Blocks of data from anything that can be sliced, in memory or on disk."""
+
+from typing import Protocol
+
+import numpy as np
+
+__all__ = ["Sliceable", "float_dtype", "read"]
+
+
+class Sliceable(Protocol):
+    """A NumPy or JAX array, memory map, HDF5 or Zarr dataset, image proxy."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape, time first."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the elements."""
+        ...
+
+    def __getitem__(self, key: slice, /) -> object:
+        """Read a range of time points."""
+        ...
+
+
+def float_dtype(source: Sliceable, *, x64: bool) -> np.dtype:
+    """Choose the floating type in which a source is computed.
+
+    Parameters
+    ----------
+    source : sliceable
+        Data.
+    x64 : bool
+        Whether 64-bit arithmetic is enabled.
+
+    Returns
+    -------
+    dtype
+        float64 where the data are and it is enabled, else float32.
+    """
+    return np.dtype(np.float64 if x64 and source.dtype == np.float64 else np.float32)
+
+
+def read(source: Sliceable, start: int, stop: int, dtype: np.dtype) -> np.ndarray:
+    """Read a range of time points, with zeros beyond the ends.
+
+    Parameters
+    ----------
+    source : sliceable (n_times, ...)
+        Data.
+    start, stop : int
+        Range; it may begin before 0 and end after ``n_times``.
+    dtype : dtype
+        What to convert to.
+
+    Returns
+    -------
+    array (stop - start, ...)
+        In host memory.
+    """
+    n_times = source.shape[0]
+    low, high = min(max(start, 0), n_times), min(max(stop, 0), n_times)
+    block = np.zeros((stop - start, *source.shape[1:]), dtype)
+    if high > low:
+        block[low - start : high - start] = np.asarray(source[low:high])
+    return block
