@@ -126,8 +126,10 @@ def naplib_per_band(data) -> Arrays:
 
 def mne_tutorial(data) -> Arrays:
     """Time-delaying ridge on stacked trials."""
+    import mne
     from mne.decoding import TimeDelayingRidge
 
+    mne.set_log_level("ERROR")
     model = TimeDelayingRidge(-0.4, 0, SFREQ, reg_type="ridge", alpha=1.0)
     X, Y = (np.stack(data[name], axis=1) for name in ("X_trials", "Y_trials"))
     model.fit(X, Y)
