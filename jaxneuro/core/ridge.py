@@ -322,5 +322,5 @@ def shrink(s: Spectrum, alpha: jax.Array) -> jax.Array:
         gain, cost = gain[:, None], cost[:, None]
     denominator = gain + alpha * cost
     limit = s.gain.max(initial=0) * s.gain.size * jnp.finfo(s.gain.dtype).eps
-    kept = denominator > limit * (alpha == 0)
+    kept = denominator > jnp.where(alpha == 0, limit, 0)
     return jnp.where(kept, 1 / jnp.where(kept, denominator, 1), 0)

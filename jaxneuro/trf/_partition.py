@@ -1,0 +1,208 @@
+"""What single lags and single bands of features explain."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from ..core import check, folds, search
+from ..core.moments import Moments
+from ..core.progress import track
+from ..core.struct import static, struct
+from ..signal import LaggedSums, Lags, Products, lagged_sums, products
+from ._system import fold_scores, system
+
+__all__ = ["VariancePartition", "single_lag", "variance_partition"]
+
+
+@struct
+class VariancePartition:
+    """Held-out variance that bands of features explain, alone and together.
+
+    Attributes
+    ----------
+    r2 : array (n_subsets, n_targets)
+        Held-out R2 of the model with each subset of bands.
+    unique : array (n_bands, n_targets)
+        What is lost when a band is left out of the full model.
+    common : array (n_subsets, n_targets)
+        What exactly the bands of a subset share; a single band's entry is its
+        unique variance. All entries sum to the R2 of the full model.
+    subsets : tuple of tuple of int
+        Bands of each subset; the last is the full model.
+    """
+
+    r2: jax.Array
+    unique: jax.Array
+    common: jax.Array
+    subsets: tuple[tuple[int, ...], ...] = static()  # type: ignore[assignment]  # a dataclass field
+
+
+def single_lag(
+    X: ArrayLike,
+    Y: ArrayLike,
+    lags: Lags,
+    alphas: ArrayLike,
+    fold_id: ArrayLike,
+    *,
+    trial_id: ArrayLike | None = None,
+    metric: str = "r2",
+    pad: str = "zero",
+) -> jax.Array:
+    """Score models that see one lag at a time.
+
+    All of them are blocks on the diagonal of the same moments.
+
+    Parameters
+    ----------
+    X, Y, lags, trial_id, pad
+        As in :func:`fit`.
+    alphas : array (n_alphas,)
+        Grid; each lag and target takes its best.
+    fold_id, metric
+        As in :func:`fit_cv`.
+
+    Returns
+    -------
+    array (n_lags, n_targets)
+        Mean held-out score.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or an option is unknown.
+
+    References
+    ----------
+    .. [1] O'Sullivan et al., Cerebral Cortex 25 (2015) 1697-1706,
+       doi:10.1093/cercor/bht355; mTRF-Toolbox ``mTRFtrain(..., 'type', 'single')``.
+    """
+    check.choice("metric", metric, search.METRICS)
+    n_folds = folds.n_folds(fold_id)
+    sums = lagged_sums(X, Y, lags, trial_id=trial_id, group_id=fold_id, pad=pad)
+    alphas = jnp.asarray(alphas, sums.row.dtype)
+    total = products(sums)
+    scores = jnp.stack(
+        [_lag_scores(sums, total, k, alphas, metric=metric) for k in range(n_folds)]
+    )
+    return scores.mean(0).max(1)
+
+
+def _lag_scores(
+    sums: LaggedSums, total: Products, fold: int, alphas: jax.Array, *, metric: str
+) -> jax.Array:
+    """Score every lag on one fold: (n_lags, n_alphas, n_targets)."""
+    n_lags, n_features = sums.row.shape[1:3]
+    test = products(sums, fold)
+    train, test = total.minus(test).moments(), test.moments()
+
+    def one(lag: jax.Array) -> jax.Array:
+        at = lag * n_features + jnp.arange(n_features)
+        return search.cv_scores(
+            _block(train, at), _block(test, at), alphas, metric=metric
+        )
+
+    return jax.lax.map(one, jnp.arange(n_lags))
+
+
+def _block(m: Moments, at: jax.Array) -> Moments:
+    return Moments(
+        n=m.n,
+        x_mean=m.x_mean[at],
+        y_mean=m.y_mean,
+        xx=m.xx[at[:, None], at[None, :]],
+        xy=m.xy[at],
+        yy=m.yy,
+    )
+
+
+def variance_partition(
+    X: ArrayLike,
+    Y: ArrayLike,
+    lags: Lags,
+    alphas: ArrayLike,
+    fold_id: ArrayLike,
+    *,
+    bands: ArrayLike,
+    trial_id: ArrayLike | None = None,
+    pad: str = "zero",
+    show_progress: bool = False,
+) -> VariancePartition:
+    """Split held-out variance into what bands explain alone and together.
+
+    Every subset of bands is fitted, each target with its own penalty, from one
+    pass over the recording.
+
+    Parameters
+    ----------
+    X, Y, lags, trial_id, pad
+        As in :func:`fit`.
+    alphas : array (n_alphas,)
+        Grid of penalties.
+    fold_id, show_progress
+        As in :func:`fit_cv`.
+    bands : int array (n_features,)
+        Band of each feature, from 0. ``2 ** n_bands - 1`` models are fitted.
+
+    Returns
+    -------
+    VariancePartition
+        R2 of subsets, unique and common variance.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+
+    References
+    ----------
+    .. [1] Lescroart, Stansbury & Gallant, Frontiers in Computational Neuroscience
+       9 (2015) 135, doi:10.3389/fncom.2015.00135.
+    """
+    bands = np.asarray(bands)
+    if bands.shape != (np.shape(X)[1],):
+        raise ValueError(
+            f"bands has shape {bands.shape} but must be ({np.shape(X)[1]},), one band "
+            "number per feature."
+        )
+    n_bands, n_folds = int(bands.max()) + 1, folds.n_folds(fold_id)
+    sums = lagged_sums(X, Y, lags, trial_id=trial_id, group_id=fold_id, pad=pad)
+    alphas = jnp.asarray(alphas, sums.row.dtype)
+    total = products(sums)
+    subsets = tuple(
+        subset
+        for size in range(1, n_bands + 1)
+        for subset in itertools.combinations(range(n_bands), size)
+    )
+    r2 = []
+    for subset in track(subsets, show=show_progress, desc="subsets", unit="model"):
+        support = np.broadcast_to(np.isin(bands, subset), (lags.n_lags, bands.size))
+        form = system(sums, support=support)
+        scores = [
+            fold_scores(form, sums, total, jnp.asarray([k]), alphas, metric="r2")
+            for k in range(n_folds)
+        ]
+        r2.append(jnp.stack(scores).mean(0).max(0))
+    r2 = jnp.stack(r2)
+    common = _common(subsets, n_bands)
+    common = jnp.matmul(jnp.asarray(common, r2.dtype), r2, precision="highest")
+    return VariancePartition(
+        r2=r2, unique=common[:n_bands], common=common, subsets=subsets
+    )
+
+
+def _common(subsets: tuple[tuple[int, ...], ...], n_bands: int) -> np.ndarray:
+    """Coefficients of commonality analysis: (n_subsets, n_subsets)."""
+    position = {subset: i for i, subset in enumerate(subsets)}
+    weights = np.zeros((len(subsets), len(subsets)))
+    for row, subset in enumerate(subsets):
+        rest = tuple(band for band in range(n_bands) if band not in subset)
+        # What any band of the subset adds to the rest, by inclusion and exclusion.
+        for size in range(len(subset) + 1):
+            for part in itertools.combinations(subset, size):
+                model = tuple(sorted(rest + part))
+                if model:
+                    weights[row, position[model]] -= (-1) ** size
+    return weights
