@@ -142,6 +142,7 @@ def environment() -> dict:
         "device": jax.devices()[0].device_kind,
         "platform": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),  # other work slows programs unequally
         "python": platform.python_version(),
         "versions": versions,
     }
@@ -227,7 +228,10 @@ def main() -> int:
                 print(f"{case.name}, {dtype} ...", file=sys.stderr, flush=True)
                 rows += measure(case, options.sizes, dtype, options.repeats)
     versions = ", ".join(f"{k} {v}" for k, v in about["versions"].items() if v)
-    print(f"{table(rows)}\n\n{about['device']}, {about['cores']} cores; {versions}")
+    machine = (
+        f"{about['device']}, {about['cores']} cores, load {about['load']} at start"
+    )
+    print(f"{table(rows)}\n\n{machine}; {versions}")
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"environment": about, "rows": rows}, indent=1)

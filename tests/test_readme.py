@@ -34,6 +34,7 @@ def run(block, names):
 def test_example_runs(block, tmp_path, monkeypatch):
     """Each example needs the imports only, so that it can be pasted alone."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
     names = {}
     run(IMPORTS, names)
     run(block, names)
