@@ -246,7 +246,12 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return float(np.nanmean(self.score_targets(X, y)))
 
     def score_targets(
-        self, X: object, y: object, *, metric: str | Sequence[str] = "r2"
+        self,
+        X: object,
+        y: object,
+        *,
+        metric: str | Sequence[str] = "r2",
+        ceiling: ArrayLike | None = None,
     ) -> np.ndarray | dict[str, np.ndarray]:
         """Score each target over all trials together.
 
@@ -259,6 +264,8 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
             further samples.
         metric : {"r2", "correlation", "mse"} or sequence of these
             Which scores.
+        ceiling : float or array (n_targets,), optional
+            Best score that the noise allows; scores are given as shares of it.
 
         Returns
         -------
@@ -285,6 +292,8 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
             true, guess = columns(measured), columns(predicted)
             scores = {n: np.asarray(score.METRICS[n](true, guess)) for n in names}
+        if ceiling is not None:
+            scores = {n: values / np.asarray(ceiling) for n, values in scores.items()}
         return scores[metric] if isinstance(metric, str) else scores
 
     def _band_of(self, X: jax.Array) -> np.ndarray:
@@ -367,7 +376,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ) -> None:
         alphas = check.alphas("alphas", self.alphas)
         groups = np.repeat(np.arange(self._n_targets), n_outputs)
-        if self.cv == "gcv":
+        if isinstance(self.cv, str) and self.cv == "gcv":
             result = trf.fit_gcv(
                 X,
                 y,
