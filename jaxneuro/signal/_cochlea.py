@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ._filters import fast_length
+from ._sizes import fast_length
 
 __all__ = [
     "Group",
@@ -29,6 +29,7 @@ NEPER = 20 / math.log(10)  # dB
 PER_UNIT = 2048  # points of the prototype's frequency axis per edge frequency
 
 OVERLAP = 0.25  # s; the slowest filter has decayed by 60 dB
+GUARD = 0.01  # s; what a block's end, a jump, disturbs before it
 BLOCK = 2.5  # s; long against the overlap, short enough for the cache
 LONGEST = 30.0  # s; the longest time on which samples and frames may first coincide
 
@@ -95,6 +96,8 @@ class Plan:
         Samples of sound that a block adds, and that it repeats.
     hop_frames, overlap_frames : int
         The same in frames.
+    guard, guard_frames : int
+        Samples and frames at the end of a block that only the next one yields.
     groups : tuple of Group
         Channels by rate.
     """
@@ -103,6 +106,8 @@ class Plan:
     overlap: int
     hop_frames: int
     overlap_frames: int
+    guard: int
+    guard_frames: int
     groups: tuple[Group, ...]
 
     @property
@@ -156,11 +161,14 @@ def plan(sfreq: float, frame_rate: float) -> Plan:
         n_fine = 2 * fast_length(math.ceil(fine_rate / frame_rate / 2))
         groups.append(Group(first, last, n_sub, n_fold, n_fine))
         first = last
+    n_guard = math.ceil(GUARD * frame_rate)
     return Plan(
         hop=(n_units - n_overlap) * ratio.numerator,
         overlap=n_overlap * ratio.numerator,
         hop_frames=(n_units - n_overlap) * ratio.denominator,
         overlap_frames=n_overlap * ratio.denominator,
+        guard=math.ceil(n_guard * ratio),
+        guard_frames=n_guard,
         groups=tuple(groups),
     )
 

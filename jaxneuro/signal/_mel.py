@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..core import check
-from ._filters import fast_length, few, positive
+from ._sizes import fast_length, few, positive
 
 __all__ = ["mel_frequencies", "mel_spectrogram"]
 
@@ -195,9 +195,10 @@ def _mel(
     n_fft: int,
 ) -> jax.Array:
     """Frames that begin at `start`, (n_frames, n_bands)."""
+    offsets = jnp.arange(shape.size, dtype=start.dtype)
 
     def block(first: jax.Array) -> jax.Array:
-        pieces = sound[first[:, None] + jnp.arange(shape.size)[None]]
+        pieces = sound[first[:, None] + offsets[None]]
         spectrum = jnp.fft.rfft(pieces * shape[None], n_fft)
         power = spectrum.real**2 + spectrum.imag**2
         return jnp.matmul(power, weights, precision="highest")

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.signal
 from numpy.testing import assert_allclose
 
-from jaxneuro import signal
+from jaxneuro import datasets, signal, trf
 from jaxneuro.signal import _cochlea
 
 SFREQ = 16_000.0
@@ -144,7 +145,7 @@ class TestAuditorySpectrogram:
         early = signal.auditory_spectrogram(noise, SFREQ, compression=compression)
         late = signal.auditory_spectrogram(late, SFREQ, compression=compression)
         # What the overlap of the blocks cuts off the slowest filters.
-        assert_allclose(late[shift:], early, atol=1e-2 * float(early.max()))
+        assert_allclose(late[shift:], early, atol=2e-3 * float(early.max()))
 
     @pytest.mark.parametrize("compression", [None, 0.1])
     def test_list_equals_single(self, rng, dtype, tol, compression):
@@ -161,7 +162,7 @@ class TestAuditorySpectrogram:
         alone = signal.auditory_spectrogram(sounds[1], SFREQ, time_constant=0.5)
         assert_allclose(got[1], alone, **tol)
 
-    @pytest.mark.parametrize("tau", [0.001, 0.004, 0.064, 0.5])
+    @pytest.mark.parametrize("tau", [0.001, 0.064, 0.5])
     def test_integration_has_unit_gain(self, dtype, tau):
         sound = tone(signal.auditory_frequencies()[90], duration=6.0).astype(dtype)
         got = signal.auditory_spectrogram(sound, SFREQ, time_constant=tau)
@@ -222,6 +223,68 @@ class TestAuditorySpectrogram:
             call(np.zeros(5), SFREQ, compression=0)
         with pytest.raises(ValueError, match="coincide less than once in 30 s"):
             call(np.zeros(5), SFREQ, frame_rate=np.pi)
+
+
+def band_correlation(a, b):
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    return (a * b).sum(0) / np.sqrt((a * a).sum(0) * (b * b).sum(0))
+
+
+@pytest.fixture(scope="module")
+def speech():
+    return datasets.load_naplib_tutorial()
+
+
+@pytest.mark.slow
+@pytest.mark.network
+class TestParityWithNaplib:
+    """Ten trials of real speech, with the spectrograms that naplib computes."""
+
+    @pytest.fixture
+    def golden(self, shared):
+        with np.load(shared / "golden" / "trf" / "tutorial_inputs.npz") as file:
+            stops = np.cumsum(file["trial_length"])[:-1]
+            return {name: np.split(file[name], stops) for name in ("resp", "spec_32")}
+
+    def reduced(self, speech, frame_rate):
+        """What the tutorial does with a spectrogram: as long as resp, 32 bands."""
+        found = signal.auditory_spectrogram(
+            speech.sound, speech.sound_sfreq, frame_rate=frame_rate
+        )
+        fitted = [
+            scipy.signal.resample(np.asarray(spectrogram, np.float64), len(resp))
+            for spectrogram, resp in zip(found, speech.resp, strict=True)
+        ]
+        return [scipy.signal.resample(each, 32, axis=1) for each in fitted]
+
+    @pytest.mark.parametrize(("frame_rate", "least"), [(125, 0.99), (100, 0.97)])
+    def test_bands_of_the_tutorial(self, speech, golden, frame_rate, least):
+        pairs = zip(self.reduced(speech, frame_rate), golden["spec_32"], strict=True)
+        assert np.mean([band_correlation(*pair) for pair in pairs]) > least
+
+    def test_spectrograms_of_the_recording(self, speech):
+        found = signal.auditory_spectrogram(
+            speech.sound, speech.sound_sfreq, time_constant=0.008
+        )
+        correlations = [
+            band_correlation(np.asarray(ours, np.float64)[: len(theirs)], theirs)
+            for ours, theirs in zip(found, speech.spectrogram, strict=True)
+        ]
+        assert np.mean(correlations) > 0.99
+
+    @pytest.mark.parametrize("frame_rate", [100, 125])
+    def test_reconstruction(self, speech, golden, dtype, frame_rate):
+        bands = [each.astype(dtype) for each in self.reduced(speech, frame_rate)]
+        resp = [each.astype(dtype) for each in golden["resp"]]
+        X, trial_id = signal.concatenate(resp[1:])
+        Y, _ = signal.concatenate(bands[1:])
+        lags = signal.Lags(-0.4, 0.0, sfreq=100)
+        fit = trf.fit(X, Y, lags, 1.0, trial_id=trial_id)
+        predicted = np.asarray(trf.predict(fit, resp[0]))
+        overall = np.corrcoef(predicted.ravel(), bands[0].ravel())[0, 1]
+        assert_allclose(overall, 0.67044, atol=0.01)
+        each = band_correlation(predicted, bands[0])
+        assert_allclose(each.mean(), 0.59026, atol=0.01)
 
 
 def mel_oracle(sound, sfreq, frame_rate, edges, window):
