@@ -5,9 +5,11 @@ Nothing heavy is imported before a subcommand runs.
 """
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import NoReturn
 
 from .. import __version__
 
@@ -33,11 +35,24 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.showwarning = _warn
             return options.run(options)
     except KeyboardInterrupt:
-        print("jaxneuro: interrupted", file=sys.stderr)
+        print("\njaxneuro: interrupted", file=sys.stderr)
+        if argv is None:
+            _leave(130)
         return 130
     except (ValueError, OSError, ImportError) as error:
         print(f"jaxneuro: {_sentence(error)}", file=sys.stderr)
         return 2
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process at once.
+
+    XLA compiles in threads that Python cannot stop: an orderly shutdown in the midst
+    of a compilation ends in a segmentation fault.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _warn(message: Warning | str, *where: object) -> None:

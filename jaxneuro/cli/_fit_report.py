@@ -47,7 +47,8 @@ def write_report(
         tables=[*_summary(scores), _table(scores, model, order)],
         figures=figures,
     )
-    return write(options.report, "jaxneuro fit trf", [section], environment())
+    env = {**environment(), "arithmetic": options.dtype}
+    return write(options.report, "jaxneuro fit trf", [section], env)
 
 
 def _best_first(scores: dict[str, np.ndarray], n_targets: int) -> np.ndarray:

@@ -5,9 +5,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
-from .. import datasets, viz
+from .. import datasets, signal, trf, viz
 from ..core.progress import track
 from ..estimators import TRF
 from ._panels import canvas, fields_figure, signals_figure
@@ -105,7 +106,7 @@ def _load(*, fast: bool) -> _Data:
 
 
 def section(options: argparse.Namespace) -> Section:
-    """Fit forward and backward, score held-out trials."""
+    """Fit forward and backward, score held-out trials, test against chance."""
     data = _load(fast=options.fast)
     jobs = [(name, way) for name in data.recordings for way in ("encoding", "decoding")]
     fitted = [
@@ -114,6 +115,7 @@ def section(options: argparse.Namespace) -> Section:
     ]
     # Broad modulation determines a field best, slow modulation is reconstructed best.
     encoder, decoder = fitted[-2], fitted[1]
+    chance, test_time = _chance(data, decoder, options)
     return Section(
         title=_title(data),
         source=data.source,
@@ -124,8 +126,9 @@ def section(options: argparse.Namespace) -> Section:
             _fields(data, encoder),
             _alphas(encoder, decoder),
             _reconstruction(data, decoder),
+            chance,
         ],
-        times=[one.time for one in fitted],
+        times=[*(one.time for one in fitted), test_time],
         summary=f"held-out correlation {fitted[0].row()[-1]:.2f} encoding, "
         f"{decoder.row()[-1]:.2f} reconstruction",
     )
@@ -270,3 +273,43 @@ def _reconstruction(data: _Data, decoder: _Fitted) -> Figure:
         "response. The correlation in the title is that of the "
         f"{data.shown:g} s shown.",
     )
+
+
+def _chance(
+    data: _Data, decoder: _Fitted, options: argparse.Namespace
+) -> tuple[Figure, tuple[str, float, float]]:
+    """Compare the decoder's correlation with that of circularly shifted stimuli."""
+    stimulus, resp = data.recordings[decoder.name]
+    n_permutations = 99 if options.fast or stimulus[0].shape[1] > 1 else 999
+
+    def test() -> tuple[np.ndarray, np.ndarray]:
+        with jax.enable_x64(options.dtype == "float64"):
+            X, trial_id = signal.concatenate(
+                [trial.astype(options.dtype) for trial in resp]
+            )
+            Y, _ = signal.concatenate(
+                [trial.astype(options.dtype) for trial in stimulus]
+            )
+            found = trf.permutation_test(
+                X,
+                Y,
+                decoder.model.lags_,
+                np.asarray(decoder.model.alpha_),
+                trial_id,
+                key=jax.random.key(0),
+                n_permutations=n_permutations,
+                trial_id=trial_id,
+            )
+            return np.asarray(found.null), np.asarray(found.scores)
+
+    (null, observed), time = timed(f"{n_permutations} permutations", test)
+    figure, axes = canvas(6.0, 3.2)
+    viz.null_distribution(
+        null, observed, metric="Cross-validated correlation", ax=axes[0, 0]
+    )
+    return Figure(
+        figure=figure,
+        caption="Reconstruction against chance: correlation over trials left out, of "
+        "the data and of stimuli shifted in a circle within their trial, which keeps "
+        f"their rhythm; {decoder.name}, penalty as chosen above.",
+    ), time

@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         Path(options.out) / "report.html",
         "jaxneuro demo",
         sections,
-        environment(),
+        {**environment(), "arithmetic": options.dtype},
         lead=_LEAD.format(command=_command(options)),
     )
     print(f"Report: {path}")

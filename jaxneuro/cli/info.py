@@ -27,7 +27,7 @@ def environment() -> dict[str, str]:
     from ..io._fetch import cache_folder
 
     packages = {name: _version(name) for name in (*_REQUIRED, *_OPTIONAL)}
-    kinds = [f"{device.platform} ({device.device_kind})" for device in jax.devices()]
+    kinds = [_device(device.platform, device.device_kind) for device in jax.devices()]
     devices = [f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)]
     wide = jax.dtypes.canonicalize_dtype(np.float64) == np.float64
     return {
@@ -40,6 +40,10 @@ def environment() -> dict[str, str]:
         "64-bit enabled": "yes" if wide else "no",
         "recordings": str(cache_folder()),
     }
+
+
+def _device(platform_name: str, kind: str) -> str:
+    return kind if kind == platform_name else f"{platform_name} ({kind})"
 
 
 def _version(package: str) -> str | None:

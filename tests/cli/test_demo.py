@@ -26,7 +26,7 @@ def test_demo_on_the_real_recording(tmp_path, capsys):
     assert "Auditory receptor" in captured.out
     assert "real recording" in page
     assert ">simulated<" not in page
-    assert page.count("<img") == 4
+    assert page.count("<img") == 5
     correlations = [float(row[-1]) for row in scores(page)]
     assert len(correlations) == 4
     # What ridge reaches on these two stimuli, encoding and decoding.

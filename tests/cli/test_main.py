@@ -51,6 +51,19 @@ def test_ctrl_c_is_code_130(monkeypatch, capsys):
     assert capsys.readouterr().err.strip() == "jaxneuro: interrupted"
 
 
+def test_interrupted_process_ends_cleanly():
+    code = (
+        "import os, signal, sys\nfrom jaxneuro import cli\n"
+        "cli._run_info = lambda _: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.argv = ['jaxneuro', 'info']\nsys.exit(cli.main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 130
+    assert done.stderr.strip() == "jaxneuro: interrupted"
+
+
 def test_faults_of_ours_are_not_hidden(monkeypatch):
     monkeypatch.setattr(cli, "_run_info", fails_with(ZeroDivisionError("ours")))
     with pytest.raises(ZeroDivisionError, match="ours"):
