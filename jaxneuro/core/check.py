@@ -20,6 +20,7 @@ __all__ = [
     "has_ndim",
     "real_number",
     "same_length",
+    "shape_of",
 ]
 
 _AXES = {1: "one-dimensional", 2: "two-dimensional", 3: "three-dimensional"}
@@ -42,10 +43,26 @@ def has_ndim(name: str, x: ArrayLike, *ndim: int) -> None:
     ValueError
         If `x` has another number of axes.
     """
-    shape = getattr(x, "shape", None)
-    if (np.ndim(x) if shape is None else len(shape)) not in ndim:
+    if len(shape_of(x)) not in ndim:
         allowed = " or ".join(_AXES.get(n, f"{n}-dimensional") for n in ndim)
-        raise ValueError(f"{name} has shape {np.shape(x)} but must be {allowed}.")
+        raise ValueError(f"{name} has shape {shape_of(x)} but must be {allowed}.")
+
+
+def shape_of(x: ArrayLike) -> tuple[int, ...]:
+    """Give the shape of an array or of anything that says its shape.
+
+    Parameters
+    ----------
+    x : array or sliceable
+        Data; nothing is read from disk.
+
+    Returns
+    -------
+    tuple of int
+        Lengths of the axes.
+    """
+    shape = getattr(x, "shape", None)
+    return np.shape(x) if shape is None else tuple(shape)
 
 
 def float_array(name: str, x: ArrayLike, *, ndim: int | None = None) -> jax.Array:
@@ -75,7 +92,7 @@ def float_array(name: str, x: ArrayLike, *, ndim: int | None = None) -> jax.Arra
     ValueError
         If `x` has another number of axes.
     """
-    array = x if hasattr(x, "dtype") else np.asarray(x)
+    array = x if isinstance(x, (jax.Array, np.ndarray)) else np.asarray(x)
     dtype = np.dtype(array.dtype) if array.dtype != jnp.bfloat16 else jnp.bfloat16
     if not (jnp.issubdtype(dtype, jnp.floating) or np.dtype(dtype).kind in "iub"):
         raise TypeError(
@@ -159,7 +176,7 @@ def same_length(
     ValueError
         If the lengths differ.
     """
-    n, m = (z.shape[0] if hasattr(z, "shape") else np.shape(z)[0] for z in (x, y))
+    n, m = shape_of(x)[0], shape_of(y)[0]
     if n != m:
         raise ValueError(
             f"{y_name} has {m} {unit} but {x_name} has {n}; "

@@ -6,6 +6,7 @@ moments stands for, is never penalised.
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +52,7 @@ class CVFit:
         False where no penalty had a defined score.
     """
 
-    fit: object
+    fit: Any
     scores: jax.Array
     alphas: jax.Array
     converged: jax.Array

@@ -3,29 +3,32 @@
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
+from sklearn.utils.validation import validate_data
 
-from ..core import check, folds
-from ..signal import Lags
+from ..core import check
+from ..signal import concatenate
 
 __all__ = [
-    "Trials",
+    "Data",
     "as_array",
+    "Prepared",
     "as_trials",
-    "check_enough",
     "check_pairs",
     "check_trials",
-    "fold_ids",
+    "join",
     "precision",
-    "warn_constant",
+    "predictors",
+    "prepare",
     "warn_targets",
 ]
 
-Trials = list[np.ndarray] | list[jax.Array]
+Data = ArrayLike | Sequence[ArrayLike]
 _DTYPES = ("float32", "float64")
 
 
@@ -120,22 +123,6 @@ def check_trials(
         check.finite(name, used, where)
 
 
-def warn_constant(name: str, array: np.ndarray | jax.Array, what: str) -> None:
-    """Warn of columns that do not vary.
-
-    Parameters
-    ----------
-    name : str
-        What the caller names the argument.
-    array : array (n_times, n_columns)
-        Data.
-    what : str
-        What follows from it.
-    """
-    span = jnp.nanmax(array, axis=0) - jnp.nanmin(array, axis=0)
-    warn_targets(np.asarray(span) == 0, f"{name} is constant in", what)
-
-
 def warn_targets(bad: np.ndarray, problem: str, what: str) -> None:
     """Warn once, with the count and the first positions.
 
@@ -223,65 +210,156 @@ def check_pairs(x_name: str, xs: Sequence, y_name: str, ys: Sequence) -> None:
             )
 
 
-def check_enough(lengths: Sequence[int], lags: Lags) -> None:
-    """Refuse trials that are shorter than the lag window.
+class Prepared(NamedTuple):
+    """A checked recording, its trials one after the other.
 
-    Parameters
+    Attributes
     ----------
-    lengths : sequence of int
-        Samples of each trial.
-    lags : Lags
-        Lag window.
-
-    Raises
-    ------
-    ValueError
-        Naming the first such trial.
-    """
-    for index, length in enumerate(lengths):
-        if length < lags.n_lags:
-            raise ValueError(
-                f"trial {index} has {length} samples but the window has "
-                f"{lags.n_lags} lags; drop the trial or shorten the window."
-            )
-
-
-def fold_ids(cv: object, trial_id: np.ndarray) -> np.ndarray:
-    """Convert any way to name a cross-validation scheme to a fold per sample.
-
-    Parameters
-    ----------
-    cv : "trials", int, int array or splitter
-        As :class:`TRF` takes it.
+    X, Y : array (n_times, n_features), (n_times, n_columns)
+        Predictors and targets; outputs of a target are next to each other.
     trial_id : int array (n_times,)
-        Trial of each sample, from 0.
+        Trial of each sample.
+    mask : bool array (n_times,), or None
+        Samples to use.
+    target_shape : tuple of int
+        Shape of one sample of the targets as they came.
+    """
+
+    X: jax.Array
+    Y: jax.Array
+    trial_id: np.ndarray
+    mask: np.ndarray | None
+    target_shape: tuple[int, ...]
+
+
+def predictors(estimator: Any, X: Data) -> tuple[list, bool]:
+    """Take predictors as trials and compare their width with that of the fit.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets ``n_features_in_`` where it has none yet.
+    X : array (n_times, n_features) or list of these
+        Predictors.
 
     Returns
     -------
-    int array (n_times,)
-        Fold of each sample.
+    trials : list of array
+        Two-dimensional.
+    listed : bool
+        Whether a list came.
 
     Raises
     ------
     ValueError
-        If the scheme does not fit the recording.
+        If a trial is not two-dimensional or the number of features has changed.
     """
-    n_trials, n_times = int(trial_id[-1]) + 1, trial_id.size
-    if isinstance(cv, str):
-        check.choice("cv", cv, ("trials", "gcv"))
-        return folds.by_group(trial_id)
-    if isinstance(cv, (int, np.integer)):
-        if n_trials >= cv:
-            return folds.by_group(trial_id, int(cv))
-        return folds.kfold(n_times, int(cv))
-    if hasattr(cv, "split"):
-        if n_trials == 1:
-            return folds.from_splitter(cv, n_times)  # type: ignore[arg-type]  # it has split
-        return folds.from_splitter(cv, n_trials)[trial_id]  # type: ignore[arg-type]  # as above
-    fold_id = np.asarray(cv)
-    if fold_id.shape not in ((n_trials,), (n_times,)):
-        raise ValueError(
-            f"cv has shape {fold_id.shape} but must number the fold of each of the "
-            f"{n_trials} trials or of each of the {n_times} samples."
+    trials, listed = as_trials("X", X)
+    fitted = hasattr(estimator, "fit_")
+    if not listed and not isinstance(trials[0], jax.Array):
+        # NaN is looked for trial by trial, where samples may be masked.
+        checked = validate_data(
+            estimator,
+            trials[0],  # type: ignore[arg-type]  # scikit-learn's own default is a str
+            reset=not fitted,
+            ensure_all_finite=False,
+            dtype=[np.float64, np.float32],
         )
-    return fold_id if fold_id.size == n_times else fold_id[trial_id]
+        return [checked], False
+    for trial in trials:
+        check.has_ndim("X", trial, 2)
+    n_features = trials[0].shape[1]
+    if fitted and n_features != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {n_features} features but the model was fitted with "
+            f"{estimator.n_features_in_}."
+        )
+    estimator.n_features_in_ = n_features
+    return trials, listed
+
+
+def prepare(
+    estimator: Any, X: Data, y: Data, mask: Data | None, *, n_lags: int
+) -> Prepared:
+    """Check everything that can be checked, then join the trials.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose ``dtype`` and ``n_features_in_`` count.
+    X, y, mask
+        As the estimator's ``fit`` takes them.
+    n_lags : int
+        Least number of samples of a trial.
+
+    Returns
+    -------
+    Prepared
+        On the device.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If types, shapes or values are wrong.
+    """
+    if y is None:
+        raise ValueError(
+            "the estimator requires y to be passed, but the target y is None; give "
+            "what X should predict."
+        )
+    vars(estimator).pop("fit_", None)
+    xs, listed = predictors(estimator, X)
+    ys = as_trials("y", y)[0] if listed else [as_array("y", y)]
+    check_pairs("X", xs, "y", ys)
+    used = None
+    if mask is not None:
+        used = [np.asarray(trial).reshape(-1) for trial in as_trials("mask", mask)[0]]
+        if any(trial.dtype != bool for trial in used):
+            raise ValueError("mask must be boolean, True for samples to use.")
+        check_pairs("X", xs, "mask", used)
+    check_trials("X", xs, used)
+    check_trials("y", ys, used)
+    for index, trial in enumerate(xs):
+        if len(trial) < n_lags:
+            raise ValueError(
+                f"trial {index} has {len(trial)} samples but the window has {n_lags} "
+                "lags; drop the trial or shorten the window."
+            )
+    (X_all, trial_id), (Y_all, _) = (join(data, estimator.dtype) for data in (xs, ys))
+    Y_all = Y_all.reshape(Y_all.shape[0], -1)
+    warn_targets(_constant(X_all), "X is constant in", "it only marks trials' edges")
+    warn_targets(_constant(Y_all), "y is constant in", "scores are NaN there")
+    joined = None if used is None else np.concatenate(used)
+    return Prepared(X_all, Y_all, trial_id, joined, tuple(ys[0].shape[1:]))
+
+
+def join(trials: Sequence, dtype: str) -> tuple[jax.Array, np.ndarray]:
+    """Concatenate trials in the given float.
+
+    Parameters
+    ----------
+    trials : sequence of array (n_times_i, ...)
+        Recording; JAX arrays stay on their device.
+    dtype : str
+        Float.
+
+    Returns
+    -------
+    array (n_times, ...)
+        On the device.
+    trial_id : int array (n_times,)
+        Trial of each sample.
+    """
+    return concatenate(
+        [
+            trial.astype(dtype)
+            if isinstance(trial, jax.Array)
+            else np.asarray(trial, dtype)
+            for trial in trials
+        ]
+    )
+
+
+def _constant(array: jax.Array) -> np.ndarray:
+    span = jnp.nanmax(array, axis=0) - jnp.nanmin(array, axis=0)
+    return np.asarray(span) == 0

@@ -7,22 +7,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .. import trf
 from ..core import check, score
-from ..signal import concatenate, split
+from ..signal import split
 from ._base import (
-    as_array,
+    Data,
     as_trials,
-    check_enough,
     check_pairs,
     check_trials,
-    fold_ids,
+    join,
     precision,
-    warn_constant,
+    predictors,
+    prepare,
     warn_targets,
 )
+from ._folds import fold_ids
 from ._trf_options import CONVENTIONS, band_of, window
 
 __all__ = ["TRF"]
@@ -127,7 +128,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
         alphas: ArrayLike | None = None,
         cv: object = "trials",
         metric: str = "r2",
-        penalty: object = "ridge",
+        penalty: str | Sequence[str] | ArrayLike = "ridge",
         pad: str = "zero",
         convention: str | None = None,
         bands: Sequence[int] | None = None,
@@ -150,7 +151,7 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.dtype = dtype
         self.show_progress = show_progress
 
-    def fit(self, X: object, y: object, mask: object = None) -> "TRF":
+    def fit(self, X: Data, y: Data, mask: Data | None = None) -> "TRF":
         """Fit every target of every trial at once.
 
         Parameters
@@ -176,27 +177,26 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.lags_, support = window(
                 self.tmin, self.tmax, self.sfreq, self.bands, self.convention
             )
-            X_all, y_all, trial_id, used = self._check_fit(X, y, mask)
+            data = prepare(self, X, y, mask, n_lags=self.lags_.n_lags)
+            self._target_shape = data.target_shape
+            self._n_targets = data.target_shape[0] if data.target_shape else 1
+            n_outputs = data.Y.shape[1] // self._n_targets
+            if support is not None:
+                support = support[:, self._band_of(data.X)]
             options = {
-                "trial_id": trial_id,
-                "mask": used,
+                "trial_id": data.trial_id,
+                "mask": data.mask,
                 "fit_intercept": self.fit_intercept,
-                "support": None
-                if support is None
-                else support[:, self._band_of(X_all)],
+                "support": support,
                 "pad": self.pad,
                 **CONVENTIONS[self.convention],
             }
-            flat = y_all.reshape(y_all.shape[0], -1)
-            n_outputs = flat.shape[1] // self._n_targets
-            if self.alphas is None:
-                self._fit_one(X_all, flat, n_outputs, options)
-            else:
-                self._fit_grid(X_all, flat, n_outputs, options)
+            fit_data = self._fit_one if self.alphas is None else self._fit_grid
+            self.fit_: trf.TRFFit = fit_data(data.X, data.Y, n_outputs, options)
             self._store(n_outputs)
         return self
 
-    def predict(self, X: object) -> object:
+    def predict(self, X: Data) -> ArrayLike | list[ArrayLike]:
         """Predict every trial.
 
         Parameters
@@ -216,19 +216,17 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If values or shapes are wrong.
         """
         check_is_fitted(self)
-        trials, listed = as_trials("X", X)
-        if not listed:
-            trials = [self._validate(trials[0])]
+        trials, listed = predictors(self, X)
         check_trials("X", trials)
         with precision(self.dtype):
-            x, trial_id = concatenate([np.asarray(t, self.dtype) for t in trials])
+            x, trial_id = join(trials, self.dtype)
             y = trf.predict(self.fit_, x, trial_id=trial_id)
             y = y.reshape(-1, *self._target_shape)
             if not isinstance(trials[0], jax.Array):
                 y = np.asarray(y)
             return split(y, trial_id) if listed else y
 
-    def score(self, X: object, y: object) -> float:
+    def score(self, X: Data, y: Data) -> float:
         """Mean R2 over targets.
 
         Parameters
@@ -243,12 +241,12 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
         float
             Targets whose R2 is undefined do not count.
         """
-        return float(np.nanmean(self.score_targets(X, y)))
+        return float(np.nanmean(np.asarray(self.score_targets(X, y))))
 
     def score_targets(
         self,
-        X: object,
-        y: object,
+        X: Data,
+        y: Data,
         *,
         metric: str | Sequence[str] = "r2",
         ceiling: ArrayLike | None = None,
@@ -299,65 +297,9 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _band_of(self, X: jax.Array) -> np.ndarray:
         return band_of(self.bands or (), X.shape[1])
 
-    def _validate(self, X: object, y: object = "no_validation") -> object:
-        # Missing samples and JAX arrays are handled here, the rest by scikit-learn.
-        if isinstance(X, jax.Array):
-            check.has_ndim("X", X, 2)
-            if hasattr(self, "n_features_in_") and X.shape[1] != self.n_features_in_:
-                raise ValueError(
-                    f"X has {X.shape[1]} features, but TRF is expecting "
-                    f"{self.n_features_in_} features as input."
-                )
-            return X
-        return validate_data(
-            self,
-            X,
-            reset=not hasattr(self, "fit_"),
-            ensure_all_finite=False,
-            dtype=[np.float64, np.float32],
-        )
-
-    def _check_fit(
-        self, X: object, y: object, mask: object
-    ) -> tuple[jax.Array, jax.Array, np.ndarray, np.ndarray | None]:
-        """Check everything that can be checked, then concatenate the trials."""
-        if y is None:
-            raise ValueError(
-                "TRF requires y to be passed, but the target y is None; give what X "
-                "should predict."
-            )
-        self.__dict__.pop("fit_", None)
-        xs, listed = as_trials("X", X)
-        ys = as_trials("y", y)[0] if listed else [as_array("y", y)]
-        if not listed:
-            xs = [self._validate(xs[0])]
-        for trial in xs:
-            check.has_ndim("X", trial, 2)
-        self.n_features_in_ = xs[0].shape[1]
-        check_pairs("X", xs, "y", ys)
-        used, _ = as_trials("mask", mask) if mask is not None else (None, False)
-        if used is not None:
-            used = [np.asarray(trial).reshape(-1) for trial in used]
-            if any(trial.dtype != bool for trial in used):
-                raise ValueError("mask must be boolean, True for samples to use.")
-            check_pairs("X", xs, "mask", used)
-        check_trials("X", xs, used)
-        check_trials("y", ys, used)
-        check_enough(np.array([len(trial) for trial in xs]), self.lags_)
-        single = ys[0].ndim == 1
-        self._target_shape = () if single else ys[0].shape[1:]
-        self._n_targets = 1 if single else ys[0].shape[1]
-        x_all, trial_id = concatenate([np.asarray(t, self.dtype) for t in xs])
-        y_all, _ = concatenate([np.asarray(t, self.dtype) for t in ys])
-        flat = y_all.reshape(y_all.shape[0], -1)
-        warn_constant("X", x_all, "a constant predictor only marks the trial's edges")
-        warn_constant("y", flat, "nothing can be fitted there and scores are NaN")
-        mask_all = None if used is None else np.concatenate(used)
-        return x_all, y_all, trial_id, mask_all
-
     def _fit_one(
         self, X: jax.Array, y: jax.Array, n_outputs: int, options: dict
-    ) -> None:
+    ) -> trf.TRFFit:
         alpha, penalty = np.asarray(self.alpha, dtype=float), self.penalty
         if not np.isfinite(alpha).all() or (alpha < 0).any():
             raise ValueError(
@@ -369,12 +311,12 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
             alpha = np.asarray(1.0)
         elif alpha.ndim:
             alpha = np.repeat(alpha, n_outputs)
-        self.fit_ = trf.fit(X, y, self.lags_, alpha, penalty=penalty, **options)
+        return trf.fit(X, y, self.lags_, alpha, penalty=penalty, **options)
 
     def _fit_grid(
         self, X: jax.Array, y: jax.Array, n_outputs: int, options: dict
-    ) -> None:
-        alphas = check.alphas("alphas", self.alphas)
+    ) -> trf.TRFFit:
+        alphas = check.alphas("alphas", np.asarray(self.alphas))
         groups = np.repeat(np.arange(self._n_targets), n_outputs)
         if isinstance(self.cv, str) and self.cv == "gcv":
             result = trf.fit_gcv(
@@ -394,11 +336,11 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 "show_progress": self.show_progress,
             }
             if self.bands is not None:
-                options = {
-                    k: v
-                    for k, v in options.items()
-                    if k not in ("penalty_scale", "center")
-                }
+                if CONVENTIONS[self.convention]:
+                    raise ValueError(
+                        f"convention is {self.convention!r} but penalties per band "
+                        "have none; leave out convention or bands."
+                    )
                 result = trf.fit_banded_cv(
                     X,
                     y,
@@ -422,24 +364,25 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
                     **search,
                     **options,
                 )
-        self.fit_ = result.fit
-        scores = np.nanmean(np.asarray(result.scores), axis=0)
+        scores = np.asarray(jnp.nanmean(result.scores, axis=0))
         scores = scores.reshape(len(scores), self._n_targets, n_outputs).mean(2)
         self.alphas_ = np.asarray(result.alphas)
         self.alpha_scores_ = scores
-        self.cv_scores_ = np.max(np.where(np.isnan(scores), -np.inf, scores), axis=0)
+        best = np.max(np.where(np.isnan(scores), -np.inf, scores), axis=0)
+        self.cv_scores_ = np.where(np.isfinite(best), best, np.nan)
         warn_targets(
             ~np.asarray(result.converged),
             "no penalty has a defined score for",
             "the largest was taken",
         )
+        return result.fit
 
     def _store(self, n_outputs: int) -> None:
         # Host arrays keep float64 when they are pickled or used outside.
         self.fit_ = jax.tree.map(np.asarray, self.fit_)
         coef = np.moveaxis(np.asarray(self.fit_.coef), (0, 1, 2), (2, 1, 0))
         warn_targets(
-            ~np.isfinite(coef).all((1, 2)),
+            np.asarray(~np.isfinite(coef).all((1, 2))),
             "the system is singular for",
             "their coefficients are NaN: raise alpha or take dtype='float64'",
         )

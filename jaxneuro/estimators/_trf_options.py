@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from math import ceil, floor
 
 import numpy as np
-from jax.typing import ArrayLike
 
 from ..core import check
 from ..signal import Lags
@@ -20,8 +19,8 @@ CONVENTIONS: dict[str | None, dict[str, str]] = {
 
 
 def window(
-    tmin: ArrayLike,
-    tmax: ArrayLike,
+    tmin: float | Sequence[float],
+    tmax: float | Sequence[float],
     sfreq: float,
     bands: Sequence[int] | None,
     convention: str | None,

@@ -108,7 +108,7 @@ def auditory_spectrogram(
     over a cycle, the envelope over pi: what is lost is the ripple at the carrier,
     which the integration attenuates and sampling would alias.
 
-    Beside copies of the sound and of the result, the memory in use is that of the
+    Beside two copies of the sound and of the result, the memory in use is that of the
     filters and of 8 blocks: some 20 MB at 16 kHz, and some 60 MB with compression.
 
     References

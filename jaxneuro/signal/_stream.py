@@ -147,7 +147,8 @@ def _frame(
     """Take the shift from the first block, or the exact mean where `pad` needs it."""
     n_times = X.shape[0]
     stop = n_times if pad == "mean" else min(block_size, n_times)
-    sums, counts = [0.0, 0.0], [0.0, 0.0]
+    sums: list = [0.0, 0.0]
+    counts: list = [0.0, 0.0]
     for low in range(0, stop, block_size):
         high = min(low + block_size, stop)
         y = read(Y, low, high, dtype)

@@ -145,10 +145,13 @@ def lagged_sums(
         check.has_ndim("Y", Y, 2)
     check.same_length("X", X, "Y", Y)
     check.choice("pad", pad, PADS)
-    lengths = trial_lengths(trial_id, X.shape[0])
-    x_known = None if mask is None else np.isfinite(np.asarray(X)).all(1)
+    n_times, n_features = check.shape_of(X)
+    lengths = trial_lengths(trial_id, n_times)
+    x_known = None
+    if mask is not None:
+        x_known = np.asarray(np.isfinite(np.asarray(X)).all(axis=1))
     row_group = row_groups(
-        X.shape[0],
+        n_times,
         lags,
         lengths=lengths,
         group_id=group_id,
@@ -156,14 +159,15 @@ def lagged_sums(
         x_known=x_known,
         drop=pad == "drop",
     )
-    tiles = plan(row_group, lengths, lags, X.shape[1] + Y.shape[1] + 1)
+    n_columns = n_features + check.shape_of(Y)[1] + 1
+    tiles = plan(row_group, lengths, lags, n_columns)
     options = {"pad": pad, "shift": shift, "masked": mask is not None}
     if block_size is not None:
         from ._stream import stream_sums
 
         return stream_sums(
-            X,
-            Y,
+            X,  # type: ignore[arg-type]  # sliceable, as checked
+            Y,  # type: ignore[arg-type]  # as above
             row_group,
             tiles,
             lags,

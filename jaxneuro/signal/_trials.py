@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ..core.struct import struct
@@ -50,7 +51,7 @@ def trial_lengths(trial_id: ArrayLike | None, n_times: int) -> np.ndarray:
     """
     if trial_id is None:
         return np.array([n_times])
-    if isinstance(trial_id, jax.core.Tracer):
+    if isinstance(trial_id, Tracer):
         raise TypeError(
             "trial_id is traced by a JAX transformation but must be concrete; "
             "close over it instead of passing it as an argument."
