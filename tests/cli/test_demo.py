@@ -1,3 +1,5 @@
+import argparse
+import importlib
 import re
 
 import matplotlib as mpl
@@ -33,18 +35,51 @@ def test_demo_on_the_real_recording(tmp_path, capsys):
     np.testing.assert_allclose(correlations, [0.34, 0.55, 0.3, 0.28], atol=0.08)
 
 
-def test_missing_recording_is_replaced_and_marked(tmp_path, capsys, monkeypatch):
-    def missing():
+@pytest.fixture
+def nothing_to_load(monkeypatch):
+    def missing(**options):
         raise ImportError("nitime is\nnot installed.")
 
     monkeypatch.setattr(datasets, "load_grasshopper", missing)
-    out = str(tmp_path)
-    assert cli.main(["demo", "--fast", "--only", "trf", "--out", out]) == 0
-    captured = capsys.readouterr()
-    assert "simulated data take its place: nitime is not installed." in captured.err
+    monkeypatch.setattr(datasets, "load_naplib_tutorial", missing)
+
+
+@pytest.mark.parametrize("name", ["_receptor", "_speech"])
+@pytest.mark.usefixtures("nothing_to_load")
+def test_missing_recording_is_named_and_replaced(name, capsys):
+    part = importlib.import_module(f"jaxneuro.cli.{name}")
+    data = part._load(fast=True)
+    assert data.source.kind == "simulated"
+    said = capsys.readouterr().err
+    assert said.endswith("simulated data take its place: nitime is not installed.\n")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nothing_to_load")
+def test_simulations_are_marked(tmp_path):
+    arguments = ["demo", "--fast", "--full", "--only", "trf", "--out", str(tmp_path)]
+    assert cli.main(arguments) == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert '<span class="badge simulated">simulated</span>' in page
-    assert "real recording" not in page
+    assert page.count('<span class="badge simulated">simulated</span>') == 2
+    assert "real" not in re.findall(r'class="badge (\w+)"', page)
+    assert "naplib 2.6.0" not in page
+    assert page.count("<img") == 8
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_speech_agrees_with_naplib():
+    pytest.importorskip("h5py")
+    from jaxneuro.cli import _speech
+
+    options = argparse.Namespace(fast=True, dtype="float32")
+    section = _speech.section(options)
+    assert section.source.kind == "mixed"
+    measured, theirs = np.array(
+        [[float(number) for number in row[1:3]] for row in section.tables[0].rows[:2]]
+    ).T
+    np.testing.assert_allclose(measured, theirs, atol=2e-3)
 
 
 def test_unknown_workflow(capsys):
