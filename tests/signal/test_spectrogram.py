@@ -101,14 +101,14 @@ class TestAuditorySpectrogram:
         assert_allclose(np.mean(got[:, channel]), np.mean(wanted), rtol=0.05)
 
     @pytest.mark.parametrize("compression", [None, 0.1])
-    @pytest.mark.parametrize("channel", [3, 50, 75, 100, 125])
+    @pytest.mark.parametrize("channel", [3, 50, 125])
     def test_tone_peaks_in_its_channel(self, dtype, channel, compression):
         sound = tone(signal.auditory_frequencies()[channel]).astype(dtype)
         got = signal.auditory_spectrogram(sound, SFREQ, compression=compression)
         steady = np.asarray(got)[30:].mean(axis=0)
         assert abs(steady.argmax() - channel) <= (0 if compression is None else 2)
 
-    @pytest.mark.parametrize("sfreq", [11_025.0, 22_050.0, 44_100.0])
+    @pytest.mark.parametrize("sfreq", [11_025.0, 44_100.0])
     def test_tone_level(self, dtype, sfreq):
         frequency = signal.auditory_frequencies()[70]
         sound = tone(frequency, sfreq=sfreq, amplitude=0.5).astype(dtype)
@@ -162,9 +162,9 @@ class TestAuditorySpectrogram:
         alone = signal.auditory_spectrogram(sounds[1], SFREQ, time_constant=0.5)
         assert_allclose(got[1], alone, **tol)
 
-    @pytest.mark.parametrize("tau", [0.001, 0.064, 0.5])
+    @pytest.mark.parametrize("tau", [0.001, 0.5])
     def test_integration_has_unit_gain(self, dtype, tau):
-        sound = tone(signal.auditory_frequencies()[90], duration=6.0).astype(dtype)
+        sound = tone(signal.auditory_frequencies()[90], duration=3.5).astype(dtype)
         got = signal.auditory_spectrogram(sound, SFREQ, time_constant=tau)
         assert_allclose(got[-1, 90], 1 / np.pi, rtol=5e-3)
 
@@ -174,7 +174,6 @@ class TestAuditorySpectrogram:
             (16_000, 100, 16_000, 100),
             (16_000, 100, 16_001, 101),
             (11_025, 100, 1, 1),
-            (11_025, 125, 11_025, 125),
             (44_100, 64, 44_100, 64),
             (48_000, 1000, 4800, 100),
             (24_414.0625, 50, 24_415, 51),
