@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+# Workers that share the cores would wait for each other's BLAS threads.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import jax
 import numpy as np
 import pytest

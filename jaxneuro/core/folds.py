@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 __all__ = ["by_group", "from_splitter", "kfold", "n_folds"]
 
 
-class Splitter(Protocol):
+class _Splitter(Protocol):
     """What scikit-learn's cross-validators offer."""
 
     def split(self, X: object, y: object = None, groups: object = None) -> object:
@@ -84,7 +84,7 @@ def by_group(group_id: ArrayLike, n_folds: int | None = None) -> np.ndarray:
 
 
 def from_splitter(
-    splitter: Splitter, n_samples: int, groups: ArrayLike | None = None
+    splitter: _Splitter, n_samples: int, groups: ArrayLike | None = None
 ) -> np.ndarray:
     """Convert a scikit-learn splitter that tests every sample exactly once.
 

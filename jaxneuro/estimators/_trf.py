@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import trf
 from ..core import check, score
+from ..core.ridge import CVFit
 from ..signal import split
 from ._base import (
     Data,
@@ -316,54 +317,8 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _fit_grid(
         self, X: jax.Array, y: jax.Array, n_outputs: int, options: dict
     ) -> trf.TRFFit:
-        alphas = check.alphas("alphas", np.asarray(self.alphas))
         groups = np.repeat(np.arange(self._n_targets), n_outputs)
-        if isinstance(self.cv, str) and self.cv == "gcv":
-            result = trf.fit_gcv(
-                X,
-                y,
-                self.lags_,
-                alphas,
-                alpha_groups=groups,
-                penalty=self.penalty,
-                **options,
-            )
-        else:
-            fold_id = fold_ids(self.cv, options["trial_id"])
-            search = {
-                "alpha_groups": groups,
-                "metric": self.metric,
-                "show_progress": self.show_progress,
-            }
-            if self.bands is not None:
-                if CONVENTIONS[self.convention]:
-                    raise ValueError(
-                        f"convention is {self.convention!r} but penalties per band "
-                        "have none; leave out convention or bands."
-                    )
-                result = trf.fit_banded_cv(
-                    X,
-                    y,
-                    self.lags_,
-                    alphas,
-                    fold_id,
-                    bands=self._band_of(X),
-                    **search,
-                    **options,
-                )
-            else:
-                by = "trial" if self.convention == "mtrf" else "fold"
-                result = trf.fit_cv(
-                    X,
-                    y,
-                    self.lags_,
-                    alphas,
-                    fold_id,
-                    penalty=self.penalty,
-                    score_by=by,
-                    **search,
-                    **options,
-                )
+        result = self._search(X, y, options | {"alpha_groups": groups})
         scores = np.asarray(jnp.nanmean(result.scores, axis=0))
         scores = scores.reshape(len(scores), self._n_targets, n_outputs).mean(2)
         self.alphas_ = np.asarray(result.alphas)
@@ -376,6 +331,25 @@ class TRF(MultiOutputMixin, RegressorMixin, BaseEstimator):
             "the largest was taken",
         )
         return result.fit
+
+    def _search(self, X: jax.Array, y: jax.Array, options: dict) -> CVFit:
+        alphas = check.alphas("alphas", np.asarray(self.alphas))
+        if isinstance(self.cv, str) and self.cv == "gcv":
+            options["penalty"] = self.penalty
+            return trf.fit_gcv(X, y, self.lags_, alphas, **options)
+        fold_id = fold_ids(self.cv, options["trial_id"])
+        options |= {"metric": self.metric, "show_progress": self.show_progress}
+        if self.bands is None:
+            options["penalty"] = self.penalty
+            options["score_by"] = "trial" if self.convention == "mtrf" else "fold"
+            return trf.fit_cv(X, y, self.lags_, alphas, fold_id, **options)
+        if CONVENTIONS[self.convention]:
+            raise ValueError(
+                f"convention is {self.convention!r} but penalties per band have none; "
+                "leave out convention or bands."
+            )
+        options["bands"] = self._band_of(X)
+        return trf.fit_banded_cv(X, y, self.lags_, alphas, fold_id, **options)
 
     def _store(self, n_outputs: int) -> None:
         # Host arrays keep float64 when they are pickled or used outside.

@@ -54,14 +54,38 @@ class Products:
     y_shift: jax.Array
 
     def minus(self, part: "Products") -> "Products":
-        """Remove a disjoint part: the sums have no common offset that cancels."""
+        """Remove a disjoint part of the rows.
+
+        The sums have no common offset, so nothing large cancels.
+
+        Parameters
+        ----------
+        part : Products
+            Of some of the rows.
+
+        Returns
+        -------
+        Products
+            Of the others.
+        """
         names = ("n", "x_sum", "y_sum", "xx", "xy", "yy")
         return replace(
             self, **{name: getattr(self, name) - getattr(part, name) for name in names}
         )
 
     def moments(self, center: str = "lagged") -> Moments:
-        """Centre lagged columns at their own means, or leave them at the shift."""
+        """Centre the products.
+
+        Parameters
+        ----------
+        center : {"lagged", "shift"}
+            At the means of the lagged columns, or at the shift.
+
+        Returns
+        -------
+        Moments
+            Of the lagged design.
+        """
         if center == "shift":
             return Moments(
                 n=self.n,

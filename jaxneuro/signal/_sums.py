@@ -128,22 +128,7 @@ def lagged_sums(
     ValueError
         If shapes disagree, `pad` is unknown or no row is left.
     """
-    if block_size is None:
-        X = check.float_array("X", X, ndim=2)
-        Y = check.float_array("Y", Y, ndim=2)
-        if X.dtype != Y.dtype:
-            raise TypeError(
-                f"Y has dtype {Y.dtype} but X has dtype {X.dtype}; convert one of them."
-            )
-    elif mask is not None:
-        raise ValueError(
-            "mask is given together with block_size, but finding the missing samples "
-            "needs the whole recording; leave out one of them."
-        )
-    else:
-        check.has_ndim("X", X, 2)
-        check.has_ndim("Y", Y, 2)
-    check.same_length("X", X, "Y", Y)
+    X, Y = _checked(X, Y, mask, block_size)
     check.choice("pad", pad, PADS)
     n_times, n_features = check.shape_of(X)
     lengths = trial_lengths(trial_id, n_times)
@@ -176,6 +161,28 @@ def lagged_sums(
             **options,
         )
     return _sums(X, Y, jnp.asarray(row_group), tiles, lags=lags, **options)
+
+
+def _checked(
+    X: ArrayLike, Y: ArrayLike, mask: ArrayLike | None, block_size: int | None
+) -> tuple[ArrayLike, ArrayLike]:
+    if block_size is None:
+        X = check.float_array("X", X, ndim=2)
+        Y = check.float_array("Y", Y, ndim=2)
+        if X.dtype != Y.dtype:
+            raise TypeError(
+                f"Y has dtype {Y.dtype} but X has dtype {X.dtype}; convert one of them."
+            )
+    elif mask is not None:
+        raise ValueError(
+            "mask is given together with block_size, but finding the missing samples "
+            "needs the whole recording; leave out one of them."
+        )
+    else:
+        check.has_ndim("X", X, 2)
+        check.has_ndim("Y", Y, 2)
+    check.same_length("X", X, "Y", Y)
+    return X, Y
 
 
 @partial(jax.jit, static_argnames=("lags", "pad", "shift", "masked"))

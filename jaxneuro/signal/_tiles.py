@@ -10,8 +10,8 @@ from ._lags import Lags
 
 __all__ = ["Tiles", "plan", "row_groups"]
 
-# Bytes of one chunk of tiles and their transforms: about the second-level cache.
-_CHUNK_BYTES = 4_000_000
+# Bytes of one chunk of tiles with its transforms; enough tiles for wide products.
+_CHUNK_BYTES = 48_000_000
 _MIN_FFT = 256
 
 

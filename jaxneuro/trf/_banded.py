@@ -69,12 +69,7 @@ def fit_banded_cv(
     fold_id = np.asarray(fold_id)
     check.same_length("X", X, "fold_id", fold_id)
     n_folds = folds.n_folds(fold_id)
-    bands = np.asarray(bands)
-    if bands.shape != (np.shape(X)[1],):
-        raise ValueError(
-            f"bands has shape {bands.shape} but must be ({np.shape(X)[1]},), one band "
-            "number per feature."
-        )
+    bands = band_numbers(bands, np.shape(X)[1])
     grid = check.alphas("alphas", alphas)
     if (grid == 0).any():
         raise ValueError("alphas holds 0 but penalties of bands must be positive.")
@@ -111,6 +106,35 @@ def fit_banded_cv(
     m = train_moments(forms[0][0], products(sums))
     model = assemble(forms[0][0], m, coef, combinations[index].T, sums)
     return CVFit(fit=model, scores=scores, alphas=combinations, converged=defined)
+
+
+def band_numbers(bands: ArrayLike, n_features: int) -> np.ndarray:
+    """Check the band of each feature.
+
+    Parameters
+    ----------
+    bands : int array (n_features,)
+        Band of each feature.
+    n_features : int
+        Expected length.
+
+    Returns
+    -------
+    int array (n_features,)
+        The bands.
+
+    Raises
+    ------
+    ValueError
+        If the length differs.
+    """
+    bands = np.asarray(bands)
+    if bands.shape != (n_features,):
+        raise ValueError(
+            f"bands has shape {bands.shape} but must be ({n_features},), one band "
+            "number per feature."
+        )
+    return bands
 
 
 def _forms(

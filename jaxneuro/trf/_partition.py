@@ -12,6 +12,7 @@ from ..core.moments import Moments
 from ..core.progress import track
 from ..core.struct import static, struct
 from ..signal import LaggedSums, Lags, Products, lagged_sums, products
+from ._banded import band_numbers
 from ._system import fold_scores, system
 
 __all__ = ["VariancePartition", "single_lag", "variance_partition"]
@@ -161,12 +162,7 @@ def variance_partition(
     .. [1] Lescroart, Stansbury & Gallant, Frontiers in Computational Neuroscience
        9 (2015) 135, doi:10.3389/fncom.2015.00135.
     """
-    bands = np.asarray(bands)
-    if bands.shape != (np.shape(X)[1],):
-        raise ValueError(
-            f"bands has shape {bands.shape} but must be ({np.shape(X)[1]},), one band "
-            "number per feature."
-        )
+    bands = band_numbers(bands, np.shape(X)[1])
     n_bands, n_folds = int(bands.max()) + 1, folds.n_folds(fold_id)
     sums = lagged_sums(X, Y, lags, trial_id=trial_id, group_id=fold_id, pad=pad)
     alphas = jnp.asarray(alphas, sums.row.dtype)
