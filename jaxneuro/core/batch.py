@@ -1,5 +1,6 @@
 """Blocks of data from anything that can be sliced, in memory or on disk."""
 
+import mmap
 from typing import Protocol
 
 import numpy as np
@@ -65,4 +66,13 @@ def read(source: Sliceable, start: int, stop: int, dtype: np.dtype) -> np.ndarra
     block = np.zeros((stop - start, *source.shape[1:]), dtype)
     if high > low:
         block[low - start : high - start] = np.asarray(source[low:high])
+        _release(source)
     return block
+
+
+def _release(source: Sliceable) -> None:
+    """Give back the pages of a memory map, which else count as the process's own."""
+    shared = isinstance(source, np.memmap) and source.mode in ("r", "r+")
+    mapping = getattr(source, "_mmap", None)
+    if shared and hasattr(mapping, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)

@@ -64,12 +64,12 @@ def stream_sums(
     packs = _packs(tiles, block_size)
     groups: list = [None] * tiles.table.shape[0]
     for group, pack in track(packs, show=show_progress, desc="blocks", unit="block"):
-        low = int(pack[0, 0]) - before
+        low = int(pack[0, 0, 0]) - before
         high = low + before + block_size + after
         used = np.zeros(high - low, dtype=bool)
         inside = slice(max(low, 0), min(high, row_group.size))
         used[inside.start - low : inside.stop - low] = row_group[inside] == group
-        local = np.where(pack[:, 2:] > 0, pack - low, 0)
+        local = np.where(pack[..., 2:] > 0, pack - low, 0).astype(np.int32)
         x, y = read(X, low, high, dtype), read(Y, low, high, dtype)
         # Reading overlaps with the work on the block before, and no further.
         jax.block_until_ready(groups[group])
@@ -78,7 +78,7 @@ def stream_sums(
             x,
             y,
             used,
-            local.reshape(-1, *tiles.table.shape[2:]).astype(np.int32),
+            local,
             frame,
             lags=lags,
             width=tiles.width,
@@ -116,8 +116,10 @@ def _add(
 def _packs(tiles: Tiles, block_size: int) -> list[tuple[int, np.ndarray]]:
     """Gather tiles that a block holds: (group, tile table of fixed length)."""
     n_groups, _, n_tiles, _ = tiles.table.shape
-    most = 2 * -(-block_size // tiles.width)
-    most += -most % n_tiles
+    # Trials and folds end within tiles: leave room for some that are not full.
+    most = -(-block_size // tiles.width) + 2
+    n_chunks = -(-most // n_tiles)
+    n_tiles = -(-most // n_chunks)
     packs = []
     for group in range(n_groups):
         table = np.asarray(tiles.table[group]).reshape(-1, 3).astype(np.int64)
@@ -127,11 +129,11 @@ def _packs(tiles: Tiles, block_size: int) -> list[tuple[int, np.ndarray]]:
             reach = table[begin, 0] + block_size - tiles.width
             end = int(np.searchsorted(table[:, 0], reach, side="right"))
             end = min(end, begin + most)
-            pack = np.zeros((most, 3), dtype=np.int64)
+            pack = np.zeros((n_chunks * n_tiles, 3), dtype=np.int64)
             pack[: end - begin] = table[begin:end]
-            packs.append((group, pack))
+            packs.append((group, pack.reshape(n_chunks, n_tiles, 3)))
             begin = end
-    return sorted(packs, key=lambda item: item[1][0, 0])
+    return sorted(packs, key=lambda item: item[1][0, 0, 0])
 
 
 def _frame(
