@@ -35,7 +35,10 @@ class Recording:
 
 
 def from_mne(
-    inst: object, picks: str | Sequence[str] | Sequence[int] | None = None
+    inst: object,
+    picks: str | Sequence[str] | Sequence[int] | None = None,
+    *,
+    sfreq: float | None = None,
 ) -> Recording:
     """Take the signals of a ``Raw`` or ``Epochs`` object as plain arrays.
 
@@ -46,6 +49,8 @@ def from_mne(
     picks : str, list of str, list of int, optional
         Channels by type, name or index, as MNE understands them; bad channels that
         are named are kept. Default: all data channels that are not marked bad.
+    sfreq : float, optional
+        Rate in hertz that the recording must have, that of the stimulus or model.
 
     Returns
     -------
@@ -58,7 +63,7 @@ def from_mne(
     TypeError
         If `inst` is neither of the two kinds.
     ValueError
-        If no channel is picked.
+        If no channel is picked, or the rate is not `sfreq`.
     ImportError
         If MNE is not installed.
 
@@ -75,17 +80,22 @@ def from_mne(
         )
     source: Any = inst
     names = _picked_names(mne, source.info, picks)
-    sfreq = float(source.info["sfreq"])
+    rate = float(source.info["sfreq"])
+    if sfreq is not None and abs(rate - sfreq) > 1e-6 * rate:
+        raise ValueError(
+            f"inst is sampled at {rate:g} Hz but sfreq is {sfreq:g} Hz; resample one of "
+            "them."
+        )
     if isinstance(source, mne.BaseEpochs):
         epochs = source.get_data(picks=names)  # (n_epochs, n_channels, n_times)
         trials = [np.ascontiguousarray(epoch.T) for epoch in epochs]
         masks = [np.ones(len(trial), dtype=bool) for trial in trials]
-        return Recording(data=trials, sfreq=sfreq, ch_names=names, mask=masks)
+        return Recording(data=trials, sfreq=rate, ch_names=names, mask=masks)
     # MNE blanks annotated samples in all channels alike, so that one channel tells.
     one = source.get_data(picks=list(names[:1]), reject_by_annotation="NaN")
     return Recording(
         data=np.ascontiguousarray(source.get_data(picks=list(names)).T),
-        sfreq=sfreq,
+        sfreq=rate,
         ch_names=names,
         mask=~np.isnan(one[0]),
     )

@@ -103,3 +103,9 @@ def test_without_mne(monkeypatch):
     monkeypatch.setitem(sys.modules, "mne", None)
     with pytest.raises(ImportError, match=r'pip install "jaxneuro\[meg\]"'):
         io.from_mne(object())
+
+
+def test_other_rate(raw):
+    assert io.from_mne(raw, sfreq=50).sfreq == 50.0
+    with pytest.raises(ValueError, match="inst is sampled at 50 Hz but sfreq is 100"):
+        io.from_mne(raw, sfreq=100)
