@@ -35,7 +35,8 @@ def test_lengths_come_in_the_order_of_the_trials(lengths, names):
     trial_id = np.repeat(names[: len(lengths)], lengths)
     assert_array_equal(trial_lengths(trial_id, sum(lengths)), lengths)
     runs = segments(trial_id, sum(lengths))
-    for t, (start, stop) in enumerate(zip(runs.start, runs.stop, strict=True)):
+    bounds = np.asarray(runs.start), np.asarray(runs.stop)
+    for t, (start, stop) in enumerate(zip(*bounds, strict=True)):
         assert_array_equal(np.flatnonzero(trial_id == trial_id[t]), range(start, stop))
 
 
