@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from .io._fetch import SourceFile, cached, package_folder
+from .io._fetch import SourceFile, cache_folder, cached, package_folder
 from .io._optional import missing, require
 
 __all__ = [
     "EventRelated",
     "Grasshopper",
     "SpeechTutorial",
+    "cache_folder",
     "load_fmri_event_related",
     "load_grasshopper",
     "load_naplib_tutorial",

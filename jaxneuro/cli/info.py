@@ -24,7 +24,7 @@ def environment() -> dict[str, str]:
     import jax.numpy as jnp
     import numpy as np
 
-    from ..io._fetch import cache_folder
+    from ..datasets import cache_folder
 
     packages = {name: _version(name) for name in (*_REQUIRED, *_OPTIONAL)}
     kinds = [_device(device.platform, device.device_kind) for device in jax.devices()]

@@ -116,9 +116,13 @@ def score_coef(
     return 1 - _ratio(residual, test.yy)
 
 
-@jax.jit
+@partial(jax.jit, static_argnames="fit_intercept")
 def gcv_scores(
-    m: Moments, alphas: ArrayLike, *, penalty: ArrayLike | None = None
+    m: Moments,
+    alphas: ArrayLike,
+    *,
+    penalty: ArrayLike | None = None,
+    fit_intercept: bool = True,
 ) -> jax.Array:
     """Score a grid of penalties by generalised cross-validation.
 
@@ -134,6 +138,8 @@ def gcv_scores(
         Penalty strengths.
     penalty : array (n_features,) or (n_features, n_features), optional
         Quadratic penalty. Default: identity.
+    fit_intercept : bool
+        Whether the constant takes a degree of freedom.
 
     Returns
     -------
@@ -152,8 +158,9 @@ def gcv_scores(
     used = s.gain[None] * keep
     explained = _dot(2 * keep - s.gain[None] * keep**2, power)
     sse = jnp.maximum(m.yy[None] - explained, 0)
-    dof = 1 + used.sum(1, keepdims=True)
-    ratio = ((m.n - 1) / jnp.maximum(m.n - dof, 1e-3 * m.n)) ** 2
+    constant = int(fit_intercept)
+    dof = constant + used.sum(1, keepdims=True)
+    ratio = ((m.n - constant) / jnp.maximum(m.n - dof, 1e-3 * m.n)) ** 2
     return 1 - _ratio(sse, jnp.broadcast_to(m.yy[None], sse.shape)) * ratio
 
 

@@ -30,6 +30,11 @@ def fold_ids(cv: object, trial_id: np.ndarray) -> np.ndarray:
     n_trials, n_times = int(trial_id[-1]) + 1, trial_id.size
     if isinstance(cv, str):
         check.choice("cv", cv, ("trials", "gcv"))
+        if n_trials == 1:
+            raise ValueError(
+                "cv is 'trials' but there is one trial only; give more, or a number of "
+                "folds within the recording such as cv=5."
+            )
         return folds.by_group(trial_id)
     if isinstance(cv, (int, np.integer)):
         if n_trials >= cv:

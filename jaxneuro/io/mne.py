@@ -83,8 +83,8 @@ def from_mne(
     rate = float(source.info["sfreq"])
     if sfreq is not None and abs(rate - sfreq) > 1e-6 * rate:
         raise ValueError(
-            f"inst is sampled at {rate:g} Hz but sfreq is {sfreq:g} Hz; resample one of "
-            "them."
+            f"inst is sampled at {rate:g} Hz but sfreq is {sfreq:g} Hz; resample one "
+            "of them."
         )
     if isinstance(source, mne.BaseEpochs):
         epochs = source.get_data(picks=names)  # (n_epochs, n_channels, n_times)

@@ -72,6 +72,7 @@ def plan(
     most = max(len(tile) for tile in tiles)
     n_tiles = int(np.clip(_CHUNK_BYTES // (8 * n_fft * n_columns), 1, min(64, most)))
     n_chunks = -(-most // n_tiles)
+    n_tiles = -(-most // n_chunks)  # no chunk is left nearly empty
     table = np.zeros((n_groups, n_chunks * n_tiles, 3), dtype=np.int32)
     for group, tile in enumerate(tiles):
         table[group, : len(tile)] = tile

@@ -1,5 +1,7 @@
 """Lagged ridge regression for all targets at once."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -275,14 +277,18 @@ pad, center, block_size
     form = _system(sums, penalty, support, fit_intercept, center)
     alphas = jnp.asarray(alphas, sums.row.dtype)
     scale = _scale(penalty_scale, lags, trial_id)
-    scores = _gcv(form, sums, alphas * scale)
+    scores = _gcv(form, sums, alphas * scale, fit_intercept=fit_intercept)
     return _choose_and_refit(form, sums, alphas, scores[None], alpha_groups, scale)
 
 
-@jax.jit
-def _gcv(form: System, sums: LaggedSums, alphas: jax.Array) -> jax.Array:
+@partial(jax.jit, static_argnames="fit_intercept")
+def _gcv(
+    form: System, sums: LaggedSums, alphas: jax.Array, *, fit_intercept: bool
+) -> jax.Array:
     m = train_moments(form, products(sums))
-    return search.gcv_scores(m, alphas, penalty=form.penalty)
+    return search.gcv_scores(
+        m, alphas, penalty=form.penalty, fit_intercept=fit_intercept
+    )
 
 
 def _choose_and_refit(

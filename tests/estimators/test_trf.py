@@ -252,6 +252,17 @@ def test_bad_input(trials, change, message):
         jn.TRF(**options).fit(x, y, mask=mask)
 
 
+def test_one_trial_cannot_be_left_out(trials):
+    with pytest.raises(ValueError, match="cv is 'trials' but there is one trial only"):
+        make(alphas=[1.0]).fit(trials[0][0], trials[1][0])
+
+
+def test_penalties_per_band_have_no_convention(trials):
+    model = make(alphas=[1.0], bands=[1, 2], convention="mtrf")
+    with pytest.raises(ValueError, match="convention is 'mtrf' but penalties per band"):
+        model.fit(*trials)
+
+
 def test_prediction_refuses_other_features(trials):
     model = make().fit(*trials)
     with pytest.raises(ValueError, match="X has 2 features"):
