@@ -131,7 +131,7 @@ def fitted(X, Y):
 
 
 CHOICE = "the choice of a penalty jumps"
-EXPANDS = "sums are expanded to products outside compiled code"
+CHOSEN = "only the chosen combinations are solved, which the host must know"
 ROWS = [
     Row("core.moments.moments", mom.moments, XY, moments_of(P)),
     Row("core.moments.fold_moments", folds_of, XY, leading(2, moments_of(P))),
@@ -242,14 +242,12 @@ ROWS = [
             "x_shift": (L * P,),
             "y_shift": (T,),
         },
-        recompiles=EXPANDS,
     ),
     Row(
         "signal.lagged_moments",
         lambda X, Y: signal.lagged_moments(X, Y, LAGS, trial_id=TRIAL, fold_id=FOLD),
         XY,
         leading(2, moments_of(L * P)),
-        recompiles=EXPANDS,
     ),
     Row(
         "signal.zscore",
@@ -305,7 +303,6 @@ ROWS = [
         XY,
         cv_fit((2, A, T)),
         jumps=CHOICE,
-        recompiles=EXPANDS,
     ),
     Row(
         "trf.fit_gcv",
@@ -322,8 +319,8 @@ ROWS = [
         XY,
         cv_fit((2, 4, T), alphas=(4, 2), alpha=(2, T)),
         jumps=CHOICE,
-        recompiles=EXPANDS,
-        host_loop="scores of combinations are gathered on the host",
+        recompiles=CHOSEN,
+        host_loop=CHOSEN,
     ),
     Row(
         "trf.predict",
@@ -352,8 +349,6 @@ ROWS = [
         XY,
         {"scores": (T,), "null": (7, T), "p_value": (T,), "p_corrected": (T,)},
         jumps="p values count",
-        recompiles=EXPANDS,
-        host_loop="shifts are drawn from the trials on the host",
     ),
     Row(
         "trf.jackknife",
@@ -371,7 +366,6 @@ ROWS = [
         XY,
         (L, T),
         jumps=CHOICE,
-        recompiles=EXPANDS,
     ),
     Row(
         "trf.variance_partition",
@@ -381,7 +375,6 @@ ROWS = [
         XY,
         {"r2": (3, T), "unique": (2, T), "common": (3, T)},
         jumps=CHOICE,
-        recompiles=EXPANDS,
     ),
 ]
 

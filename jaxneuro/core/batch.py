@@ -72,7 +72,8 @@ def read(source: Sliceable, start: int, stop: int, dtype: np.dtype) -> np.ndarra
 
 def _release(source: Sliceable) -> None:
     """Give back the pages of a memory map, which else count as the process's own."""
-    shared = isinstance(source, np.memmap) and source.mode in ("r", "r+")
+    if not isinstance(source, np.memmap) or source.mode not in ("r", "r+"):
+        return
     mapping = getattr(source, "_mmap", None)
-    if shared and hasattr(mapping, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+    if isinstance(mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         mapping.madvise(mmap.MADV_DONTNEED)

@@ -107,7 +107,7 @@ def fold_moments(
     def one(fold: jax.Array) -> Moments:
         return _weighted(X, Y, (fold_id == fold).astype(X.dtype))
 
-    return jax.lax.map(one, jnp.arange(n_folds))
+    return jax.lax.map(one, jnp.arange(n_folds, dtype=fold_id.dtype))
 
 
 def merge(a: Moments, b: Moments) -> Moments:

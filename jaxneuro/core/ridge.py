@@ -289,8 +289,9 @@ def _cholesky_solve(
         penalty = jnp.asarray(penalty, m.xx.dtype)
         full = jnp.diag(penalty) if penalty.ndim == 1 else penalty
         system = m.xx + alpha * full
-    # Both triangles are computed alike, so there is nothing to symmetrize.
-    factor = jax.lax.linalg.cholesky(system, symmetrize_input=False)
+    # Symmetric, so nothing to symmetrize; the transpose is the same matrix in the
+    # column-major layout of LAPACK, which saves a copy.
+    factor = jax.lax.linalg.cholesky(system.T, symmetrize_input=False)
     return _lower_solve(factor, _lower_solve(factor, m.xy), transpose=True)
 
 

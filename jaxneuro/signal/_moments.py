@@ -156,11 +156,17 @@ def lagged_moments(
         X, Y, lags, trial_id=trial_id, group_id=fold_id, mask=mask, pad=pad
     )
     if fold_id is None:
-        return products(sums, 0).moments()
+        return products(sums).moments()
+    return _each_group(sums)
+
+
+@jax.jit
+def _each_group(sums: LaggedSums) -> Moments:
     groups = jnp.arange(sums.n.shape[0])
     return jax.lax.map(lambda group: products(sums, group).moments(), groups)
 
 
+@jax.jit
 def products(sums: LaggedSums, group: ArrayLike | None = None) -> Products:
     """Expand the sums of one group, or of all, to products of the lagged design.
 

@@ -88,14 +88,13 @@ def fit_banded_cv(
     total = products(sums)
     scores = []
     for fold in track(range(n_folds), show=show_progress, desc="folds", unit="fold"):
-        here = np.empty((len(combinations), np.shape(Y)[1]), sums.row.dtype)
+        here = jnp.zeros((len(combinations), np.shape(Y)[1]), sums.row.dtype)
         for form, strengths, positions in forms:
             group = jnp.asarray([fold], dtype=jnp.int32)
-            here[positions] = fold_scores(
-                form, sums, total, group, strengths, metric=metric
-            )
+            scored = fold_scores(form, sums, total, group, strengths, metric=metric)
+            here = here.at[positions].set(scored)
         scores.append(here)
-    scores = jnp.asarray(np.stack(scores))
+    scores = jnp.stack(scores)
     n_groups = None if alpha_groups is None else int(np.max(alpha_groups)) + 1
     strength = jnp.asarray(combinations.max(1), sums.row.dtype)
     index, defined = search.choose(

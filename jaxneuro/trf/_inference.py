@@ -13,7 +13,7 @@ from ..core.progress import track
 from ..core.ridge import Spectrum
 from ..core.struct import struct
 from ..signal import LaggedSums, Lags, lagged_sums, products
-from ..signal._trials import segments
+from ..signal._trials import trial_lengths
 from ._system import TRFFit
 
 __all__ = ["Jackknife", "PermutationTest", "jackknife", "patterns", "permutation_test"]
@@ -200,12 +200,22 @@ def permutation_test(
     )
     base = reduce(Y=Y)
     bases = [_train_spectrum(base, fold) for fold in range(n_folds)]
-    source = _shifted_rows(key, trial_id, X.shape[0], lags.n_lags, n_permutations)
+    lengths = trial_lengths(trial_id, X.shape[0])
+    begin = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    shifts = partial(
+        _shifted_rows,
+        start=jnp.asarray(begin, dtype=jnp.int32),
+        length=jnp.asarray(np.repeat(lengths, lengths), dtype=jnp.int32),
+        trial=jnp.asarray(np.repeat(np.arange(lengths.size), lengths)),
+        n_trials=lengths.size,
+        n_lags=lags.n_lags,
+    )
     per_pass = max(1, _PASS_TARGETS // n_targets)
+    keys = jax.random.split(key, n_permutations + per_pass)
     null = []
     starts = range(0, n_permutations, per_pass)
     for start in track(starts, show=show_progress, desc="permutations", unit="pass"):
-        rows = source(jnp.arange(start, start + per_pass))
+        rows = shifts(keys[start : start + per_pass])
         shifted = reduce(Y=Y[rows.T].reshape(X.shape[0], -1))
         strengths = jnp.tile(alpha, per_pass)
         null.append(_mean_score(shifted, bases, strengths).reshape(per_pass, -1))
@@ -259,28 +269,27 @@ def _score(
     return search.score_coef(coef, test, test, metric="correlation")
 
 
+@partial(jax.jit, static_argnames=("n_trials", "n_lags"))
 def _shifted_rows(
-    key: jax.Array, trial_id: ArrayLike | None, n_times: int, n_lags: int, n: int
-):
-    """Give the rows that stand in for each row, for chosen permutations."""
-    runs = segments(trial_id, n_times)
-    length = runs.stop - runs.start
-    trial = np.cumsum(np.r_[0, np.diff(np.asarray(runs.start)) > 0])
-    keys = jax.random.split(key, n + _PASS_TARGETS)
+    keys: jax.Array,
+    start: jax.Array,
+    length: jax.Array,
+    trial: jax.Array,
+    *,
+    n_trials: int,
+    n_lags: int,
+) -> jax.Array:
+    """Give the rows that stand in for each row: (n_permutations, n_times)."""
+    time = jnp.arange(trial.size, dtype=jnp.int32)
 
-    @jax.jit
-    def rows(which: jax.Array) -> jax.Array:
-        def one(k: jax.Array) -> jax.Array:
-            draw = jax.random.uniform(k, (int(trial[-1]) + 1,))[trial]
-            margin = jnp.minimum(n_lags, length // 4)
-            span = (length - 2 * margin).astype(draw.dtype)
-            shift = margin + (draw * span).astype(jnp.int32)
-            time = jnp.arange(n_times, dtype=jnp.int32)
-            return runs.start + (time - runs.start + shift) % length
+    def one(key: jax.Array) -> jax.Array:
+        draw = jax.random.uniform(key, (n_trials,))[trial]
+        margin = jnp.minimum(n_lags, length // 4)
+        span = (length - 2 * margin).astype(draw.dtype)
+        shift = margin + (draw * span).astype(jnp.int32)
+        return start + (time - start + shift) % length
 
-        return jax.vmap(one)(keys[which])
-
-    return rows
+    return jax.vmap(one)(keys)
 
 
 def jackknife(

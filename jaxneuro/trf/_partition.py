@@ -1,6 +1,7 @@
 """What single lags and single bands of features explain."""
 
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -91,8 +92,14 @@ def single_lag(
     return scores.mean(0).max(1)
 
 
+@partial(jax.jit, static_argnames="metric")
 def _lag_scores(
-    sums: LaggedSums, total: Products, fold: int, alphas: jax.Array, *, metric: str
+    sums: LaggedSums,
+    total: Products,
+    fold: ArrayLike,
+    alphas: jax.Array,
+    *,
+    metric: str,
 ) -> jax.Array:
     """Score every lag on one fold: (n_lags, n_alphas, n_targets)."""
     n_lags, n_features = sums.row.shape[1:3]
