@@ -302,6 +302,7 @@ def accumulate(
     shape = (n_lags if direct else n_fft // 2 + 1, n_features, n_columns)
     dtype = X.dtype if direct else np.result_type(X.dtype, np.complex64)
     ahead = jnp.arange(length, dtype=jnp.int32)[None]
+    y_columns = slice(n_features, -1)
 
     def chunk(acc: tuple, tile: jax.Array) -> tuple[tuple, None]:
         first, start, stop = jnp.split(tile, 3, axis=1)  # (n_tiles, 1)
@@ -313,19 +314,20 @@ def accumulate(
         target = jnp.concatenate([window[:, n_lags - 1 :], y, one], axis=2)
         # A product with zero would not remove NaN.
         target = jnp.where(kept[..., None], target, 0)
-        square = (target**2).sum((0, 1))
-        new = (product(window, target, n_fft), target.sum((0, 1)), square)
+        column, square = target.sum((0, 1)), (target[..., y_columns] ** 2).sum((0, 1))
+        new = (product(window, target, n_fft), column, square)
         return jax.tree.map(jnp.add, acc, new), None
 
-    zero = jnp.zeros(n_columns, X.dtype)
-    acc, column, square = jax.lax.scan(
-        chunk, (jnp.zeros(shape, dtype), zero, zero), table
-    )[0]
+    empty = (
+        jnp.zeros(shape, dtype),
+        jnp.zeros(n_columns, X.dtype),
+        jnp.zeros(Y.shape[1], X.dtype),
+    )
+    acc, column, square = jax.lax.scan(chunk, empty, table)[0]
     if not direct:
         acc = jnp.fft.irfft(acc, n_fft, axis=0)[:n_lags]
     # Offset d of the window is lag ``last - d``.
-    y = slice(n_features, -1)
-    return acc[::-1], column[y], square[y], column[-1]
+    return acc[::-1], column[y_columns], square, column[-1]
 
 
 def gather(

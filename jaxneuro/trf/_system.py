@@ -159,15 +159,17 @@ def fold_scores(
     array (n_alphas, n_targets)
         Mean score over the groups.
     """
+    if groups.size == 1:
+        held_out = products(sums, groups[0])
+        m = train_moments(form, total.minus(held_out))
+        test = _restrict(held_out.moments(), form.index)
+        return search.cv_scores(
+            m, test, alphas, penalty=form.penalty, metric=metric, method=method
+        )
     train = total
     for position in range(groups.size):
         train = train.minus(products(sums, groups[position]))
     m = train_moments(form, train)
-    if groups.size == 1:
-        test = _restrict(products(sums, groups[0]).moments(), form.index)
-        return search.cv_scores(
-            m, test, alphas, penalty=form.penalty, metric=metric, method=method
-        )
     path = ridge.ridge_path(m, alphas, penalty=form.penalty, method=method)
 
     def one_group(group: jax.Array) -> jax.Array:
