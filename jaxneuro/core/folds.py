@@ -109,8 +109,8 @@ def from_splitter(
     """
     fold_id = np.full(n_samples, -1)
     count = np.zeros(n_samples, dtype=int)
-    placeholder = np.zeros((n_samples, 1))
-    for fold, (_, test) in enumerate(splitter.split(placeholder, None, groups)):  # type: ignore[arg-type]  # the protocol cannot say "iterable of pairs" as scikit-learn's stubs do
+    rows = np.zeros((n_samples, 1))
+    for fold, (_, test) in enumerate(splitter.split(rows, None, groups)):  # type: ignore[arg-type]  # the protocol cannot say "iterable of pairs" as scikit-learn's stubs do
         fold_id[test] = fold
         count[test] += 1
     if (count != 1).any():
