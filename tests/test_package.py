@@ -240,7 +240,7 @@ def test_requirements_have_lower_bounds_only(project):
 def test_extra_all_means_all(project):
     extras = project["optional-dependencies"]
     named = re.findall(r"[a-z0-9]+", extras["all"][0].removeprefix("jaxneuro"))
-    assert set(named) == set(extras) - {"all", "test", "lint"}
+    assert set(named) == set(extras) - {"all", "test", "notebooks", "lint"}
 
 
 def test_types_and_licence_are_shipped():
