@@ -118,7 +118,7 @@ def test_shifted_envelopes_are_not_reconstructed(recording):
 def test_a_wider_window_and_the_average_reference_help(recording):
     """Penalties searched inside the training trials, at a quarter of the rate.
 
-    From 0.091 to 0.111: EEG of the 250 ms before the sound alone gives 0.108, the
+    From 0.091 to 0.111: EEG of the 200 ms before the sound alone gives 0.108, the
     average reference alone 0.099. Both were chosen by looking at these five trials, so
     a new recording may gain less. The filters that came before the recording was
     published may have spread later EEG into earlier, or speech foretells itself.
