@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from . import check
 from .moments import Moments
 from .ridge import pick_method, shrink, solve, spectrum
+from .score import _ratio
 
 __all__ = ["METRICS", "choose", "cv_scores", "gcv_scores", "score_coef"]
 
@@ -219,8 +220,3 @@ def _rotate(m: Moments, basis: jax.Array) -> Moments:
         xx=_dot(_dot(basis.T, m.xx), basis),
         xy=_dot(basis.T, m.xy),
     )
-
-
-def _ratio(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
-    defined = denominator > 0
-    return jnp.where(defined, numerator / jnp.where(defined, denominator, 1), jnp.nan)

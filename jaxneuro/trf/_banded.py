@@ -10,8 +10,15 @@ from jax.typing import ArrayLike
 from ..core import check, folds, ridge, search
 from ..core.progress import track
 from ..core.ridge import CVFit
-from ..signal import LaggedSums, Lags, lagged_sums, products
-from ._system import System, assemble, fold_scores, system, train_moments
+from ..signal import LaggedSums, Lags, Products, lagged_sums, products
+from ._system import (
+    System,
+    assemble,
+    choose_alpha,
+    fold_scores,
+    system,
+    train_moments,
+)
 
 __all__ = ["fit_banded_cv"]
 
@@ -95,14 +102,11 @@ def fit_banded_cv(
             here = here.at[positions].set(scored)
         scores.append(here)
     scores = jnp.stack(scores)
-    n_groups = None if alpha_groups is None else int(np.max(alpha_groups)) + 1
     strength = jnp.asarray(combinations.max(1), sums.row.dtype)
-    index, defined = search.choose(
-        strength, scores, groups=alpha_groups, n_groups=n_groups
-    )
+    index, defined = choose_alpha(strength, scores, alpha_groups)
     combinations = jnp.asarray(combinations, sums.row.dtype)
-    coef = _solve_each(forms, sums, np.asarray(index))
-    m = train_moments(forms[0][0], products(sums))
+    coef = _solve_each(forms, total, np.asarray(index))
+    m = train_moments(forms[0][0], total)
     model = assemble(forms[0][0], m, coef, combinations[index].T, sums)
     return CVFit(fit=model, scores=scores, alphas=combinations, converged=defined)
 
@@ -162,14 +166,13 @@ def _forms(
 
 def _solve_each(
     forms: list[tuple[System, jax.Array, np.ndarray]],
-    sums: LaggedSums,
+    total: Products,
     index: np.ndarray,
 ) -> jax.Array:
     """Solve on all samples, only for the combinations that were chosen."""
-    p = products(sums)
     coef = None
     for form, strengths, positions in forms:
-        m = train_moments(form, p)
+        m = train_moments(form, total)
         for strength, position in zip(strengths, positions, strict=True):
             mine = index == position
             if mine.any():

@@ -15,6 +15,7 @@ from ._penalty import Penalty
 from ._system import (
     System,
     TRFFit,
+    choose_alpha,
     fold_scores,
     solve_all,
     solve_chosen,
@@ -121,7 +122,7 @@ def fit(
         shift=fit_intercept,
         block_size=block_size,
     )
-    form = _system(sums, penalty, support, fit_intercept, center)
+    form = system(sums, penalty, support, fit_intercept=fit_intercept, center=center)
     alpha = _alpha(alpha, sums)
     scale = _scale(penalty_scale, lags, trial_id)
     return solve_all(form, sums, alpha, alpha * scale)
@@ -203,7 +204,7 @@ pad, center, block_size
         shift=fit_intercept,
         block_size=block_size,
     )
-    form = _system(sums, penalty, support, fit_intercept, center)
+    form = system(sums, penalty, support, fit_intercept=fit_intercept, center=center)
     alphas = jnp.asarray(alphas, sums.row.dtype)
     total = products(sums)
     scores = []
@@ -213,14 +214,9 @@ pad, center, block_size
         scores.append(
             fold_scores(form, sums, total, groups, alphas * scale, metric=metric)
         )
-    return _choose_and_refit(
-        form,
-        sums,
-        alphas,
-        jnp.stack(scores),
-        alpha_groups,
-        _scale(penalty_scale, lags, trial_id),
-    )
+    scores = jnp.stack(scores)
+    scale = _scale(penalty_scale, lags, trial_id)
+    return _choose_and_refit(form, sums, alphas, scores, alpha_groups, scale)
 
 
 def fit_gcv(
@@ -274,7 +270,7 @@ pad, center, block_size
         shift=fit_intercept,
         block_size=block_size,
     )
-    form = _system(sums, penalty, support, fit_intercept, center)
+    form = system(sums, penalty, support, fit_intercept=fit_intercept, center=center)
     alphas = jnp.asarray(alphas, sums.row.dtype)
     scale = _scale(penalty_scale, lags, trial_id)
     scores = _gcv(form, sums, alphas * scale, fit_intercept=fit_intercept)
@@ -299,33 +295,9 @@ def _choose_and_refit(
     alpha_groups: ArrayLike | None,
     scale: float,
 ) -> CVFit:
-    n_groups = None
-    if alpha_groups is not None:
-        alpha_groups = np.unique(np.asarray(alpha_groups), return_inverse=True)[1]
-        check.same_length("Y", scores.T, "alpha_groups", alpha_groups, "targets")
-        n_groups = int(alpha_groups.max()) + 1
-    index, defined = search.choose(
-        alphas, scores, groups=alpha_groups, n_groups=n_groups
-    )
+    index, defined = choose_alpha(alphas, scores, alpha_groups)
     model = solve_chosen(form, sums, alphas, jnp.asarray(scale, alphas.dtype), index)
     return CVFit(fit=model, scores=scores, alphas=alphas, converged=defined)
-
-
-def _system(
-    sums: LaggedSums,
-    penalty: Penalty,
-    support: ArrayLike | None,
-    fit_intercept: bool,
-    center: str,
-) -> System:
-    check.choice("center", center, ("lagged", "shift"))
-    return system(
-        sums,
-        penalty=penalty,
-        support=support,
-        fit_intercept=fit_intercept,
-        center=center,
-    )
 
 
 def _alpha(alpha: ArrayLike, sums: LaggedSums) -> jax.Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ..core import ridge, search
+from ..core import check, ridge, search
 from ..core.moments import Moments
 from ..core.struct import static, struct
 from ..signal import LaggedSums, Lags, Products, products
@@ -18,6 +18,7 @@ __all__ = [
     "System",
     "TRFFit",
     "assemble",
+    "choose_alpha",
     "fold_scores",
     "solve_all",
     "solve_chosen",
@@ -69,9 +70,9 @@ class System:
 
 def system(
     sums: LaggedSums,
-    *,
     penalty: Penalty = "ridge",
     support: ArrayLike | None = None,
+    *,
     fit_intercept: bool = True,
     center: str = "lagged",
 ) -> System:
@@ -89,6 +90,7 @@ def system(
     System
         Ready for :func:`fold_scores` and :func:`solve_all`.
     """
+    check.choice("center", center, ("lagged", "shift"))
     n_lags, n_features = sums.row.shape[1:3]
     matrix = penalty_matrix(penalty, n_lags, n_features)
     index = support_index(support, n_lags, n_features)
@@ -179,6 +181,39 @@ def fold_scores(
         )
 
     return jax.lax.map(one_group, groups).mean(0)
+
+
+def choose_alpha(
+    alphas: jax.Array, scores: jax.Array, alpha_groups: ArrayLike | None
+) -> tuple[jax.Array, jax.Array]:
+    """Choose each target's penalty, targets of a group together.
+
+    Parameters
+    ----------
+    alphas : array (n_alphas,)
+        Grid.
+    scores : array (n_folds, n_alphas, n_targets)
+        Held-out scores.
+    alpha_groups : int array (n_targets,), optional
+        Targets with the same number share their penalty.
+
+    Returns
+    -------
+    index : int array (n_targets,)
+        Position of the chosen penalty.
+    defined : bool array (n_targets,)
+        False where no score is defined.
+
+    Raises
+    ------
+    ValueError
+        If `alpha_groups` has another length.
+    """
+    if alpha_groups is None:
+        return search.choose(alphas, scores)
+    unique, groups = np.unique(np.asarray(alpha_groups), return_inverse=True)
+    check.same_length("Y", scores.T, "alpha_groups", groups, "targets")
+    return search.choose(alphas, scores, groups=groups, n_groups=unique.size)
 
 
 def assemble(
