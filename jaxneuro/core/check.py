@@ -18,6 +18,7 @@ __all__ = [
     "finite",
     "float_array",
     "has_ndim",
+    "positive",
     "real_number",
     "same_length",
     "shape_of",
@@ -133,6 +134,34 @@ def real_number(name: str, value: object) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{name} is {value!r} but must be finite.")
     return float(value)
+
+
+def positive(name: str, value: object) -> float:
+    """Convert to a finite Python float above zero.
+
+    Parameters
+    ----------
+    name : str
+        What the caller names the argument.
+    value : float
+        A real number.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not a real number.
+    ValueError
+        If it is not finite and positive.
+    """
+    number = real_number(name, value)
+    if number <= 0:
+        raise ValueError(f"{name} is {number:g} but must be positive.")
+    return number
 
 
 def choice(name: str, value: object, options: Sequence[str | None]) -> None:

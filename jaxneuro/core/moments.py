@@ -11,11 +11,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from . import check
+from .linalg import dot
 from .struct import struct
 
 __all__ = ["Moments", "fold_moments", "leave_out", "merge", "moments", "total"]
-
-_dot = partial(jnp.matmul, precision="highest")
 
 
 @struct
@@ -220,7 +219,7 @@ def _weighted(X: jax.Array, Y: jax.Array, weight: jax.Array) -> Moments:
         n=n,
         x_mean=x_mean,
         y_mean=y_mean,
-        xx=_dot((w * xc).T, xc),
-        xy=_dot(xc.T, yc),
+        xx=dot((w * xc).T, xc),
+        xy=dot(xc.T, yc),
         yy=(yc**2).sum(0),
     )

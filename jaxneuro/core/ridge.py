@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from . import check
+from .linalg import dot
 from .moments import Moments
 from .struct import struct
 
@@ -31,8 +32,6 @@ __all__ = [
 # One eigendecomposition costs about as much as 14 Cholesky factorisations of a
 # large matrix; below about 1000 features it is always worth it.
 _EIGH_ALPHAS, _EIGH_FEATURES = 14, 1000
-
-_dot = partial(jnp.matmul, precision="highest")
 
 
 @struct
@@ -147,8 +146,8 @@ def solve(
             f"({n_targets},), one value per target."
         )
     s = spectrum(m.xx, penalty)
-    z = _dot(s.basis.T, m.xy)
-    return _dot(s.basis, z * shrink(s, alpha[None, :]))
+    z = dot(s.basis.T, m.xy)
+    return dot(s.basis, z * shrink(s, alpha[None, :]))
 
 
 @partial(jax.jit, static_argnames="method")
@@ -187,8 +186,8 @@ def ridge_path(
     if pick_method(method, alphas.size, m.xx.shape[0]) == "cholesky":
         return jax.lax.map(lambda a: _cholesky_solve(m, a, penalty), alphas)
     s = spectrum(m.xx, penalty)
-    z = _dot(s.basis.T, m.xy)
-    return jax.lax.map(lambda a: _dot(s.basis, z * shrink(s, a[None, None])), alphas)
+    z = dot(s.basis.T, m.xy)
+    return jax.lax.map(lambda a: dot(s.basis, z * shrink(s, a[None, None])), alphas)
 
 
 @jax.jit
@@ -216,9 +215,9 @@ def solve_dual(X: ArrayLike, Y: ArrayLike, alpha: ArrayLike) -> jax.Array:
     X, Y = check.float_array("X", X, ndim=2), check.float_array("Y", Y, ndim=2)
     check.same_length("X", X, "Y", Y, "samples")
     alpha = jnp.atleast_1d(jnp.asarray(alpha, X.dtype))
-    s = spectrum(_dot(X, X.T))
-    weights = _dot(s.basis, _dot(s.basis.T, Y) * shrink(s, alpha[None, :]))
-    return _dot(X.T, weights)
+    s = spectrum(dot(X, X.T))
+    weights = dot(s.basis, dot(s.basis.T, Y) * shrink(s, alpha[None, :]))
+    return dot(X.T, weights)
 
 
 @jax.jit
@@ -250,7 +249,7 @@ def solve_svd(X: ArrayLike, Y: ArrayLike, alpha: ArrayLike) -> jax.Array:
     sv = sv[:, None]
     kept = sv > cutoff
     gain = jnp.where(kept, sv / jnp.where(kept, sv**2 + alpha, 1), 0)
-    return _dot(vt.T, gain * _dot(u.T, Y))
+    return dot(vt.T, gain * dot(u.T, Y))
 
 
 def pick_method(method: str, n_alphas: int, n_features: int) -> str:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from . import check
+from .linalg import dot
 from .moments import Moments
 from .ridge import pick_method, shrink, solve, spectrum
 from .score import _ratio
@@ -15,8 +16,6 @@ from .score import _ratio
 __all__ = ["METRICS", "choose", "cv_scores", "gcv_scores", "score_coef"]
 
 METRICS = ("r2", "correlation", "mse")
-
-_dot = partial(jnp.matmul, precision="highest")
 
 
 @partial(jax.jit, static_argnames=("metric", "method"))
@@ -70,13 +69,13 @@ def cv_scores(
 
         return jax.lax.map(one, alphas)
     s = spectrum(train.xx, penalty)
-    z = _dot(s.basis.T, train.xy)
+    z = dot(s.basis.T, train.xy)
     if alphas.size * n_targets > 2 * n_features:
         # Turning the test moments once is cheaper than turning every coefficient.
         train, test = _rotate(train, s.basis), _rotate(test, s.basis)
         turn = lambda weights: weights  # noqa: E731
     else:
-        turn = partial(_dot, s.basis)
+        turn = partial(dot, s.basis)
     return jax.lax.map(
         lambda alpha: score_coef(
             turn(z * shrink(s, alpha[None, None])), train, test, metric=metric
@@ -105,11 +104,11 @@ def score_coef(
         Scores; NaN where undefined.
     """
     cross = (coef * test.xy).sum(0)
-    quad = (coef * _dot(test.xx, coef)).sum(0)
+    quad = (coef * dot(test.xx, coef)).sum(0)
     if metric == "correlation":
         norm = jnp.sqrt(jnp.maximum(quad, 0)) * jnp.sqrt(test.yy)
         return _ratio(cross, norm)
-    shift = _dot(test.x_mean - train.x_mean, coef)
+    shift = dot(test.x_mean - train.x_mean, coef)
     bias = test.y_mean - train.y_mean - shift
     residual = test.yy - 2 * cross + quad + test.n * bias**2
     if metric == "mse":
@@ -154,10 +153,10 @@ def gcv_scores(
     """
     alphas = jnp.asarray(alphas, m.xx.dtype)
     s = spectrum(m.xx, penalty)
-    power = _dot(s.basis.T, m.xy) ** 2  # (n_features, n_targets)
+    power = dot(s.basis.T, m.xy) ** 2  # (n_features, n_targets)
     keep = jax.vmap(lambda alpha: shrink(s, alpha))(alphas)  # (n_alphas, n_features)
     used = s.gain[None] * keep
-    explained = _dot(2 * keep - s.gain[None] * keep**2, power)
+    explained = dot(2 * keep - s.gain[None] * keep**2, power)
     sse = jnp.maximum(m.yy[None] - explained, 0)
     constant = int(fit_intercept)
     dof = constant + used.sum(1, keepdims=True)
@@ -216,7 +215,7 @@ def choose(
 def _rotate(m: Moments, basis: jax.Array) -> Moments:
     return replace(
         m,
-        x_mean=_dot(m.x_mean, basis),
-        xx=_dot(_dot(basis.T, m.xx), basis),
-        xy=_dot(basis.T, m.xy),
+        x_mean=dot(m.x_mean, basis),
+        xx=dot(dot(basis.T, m.xx), basis),
+        xy=dot(basis.T, m.xy),
     )

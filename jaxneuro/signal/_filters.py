@@ -9,7 +9,6 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..core import check
-from ._sizes import positive
 from ._trials import trial_lengths
 
 __all__ = ["detrend", "gaussian_smooth", "high_pass", "resample", "zscore"]
@@ -181,7 +180,7 @@ def gaussian_smooth(
     [1.0, 1.0, 1.0, 1.0, 1.0]
     """
     x = check.float_array("x", x, ndim=2)
-    sigma = positive("sigma", sigma)
+    sigma = check.positive("sigma", sigma)
     lengths = trial_lengths(trial_id, x.shape[0])
     radius = math.floor(4 * sigma + 0.5)
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
@@ -251,8 +250,8 @@ def high_pass(
     (100, 3)
     """
     x = check.float_array("x", x, ndim=2)
-    sfreq = positive("sfreq", sfreq)
-    cutoff = positive("cutoff", cutoff)
+    sfreq = check.positive("sfreq", sfreq)
+    cutoff = check.positive("cutoff", cutoff)
     if cutoff >= sfreq / 2:
         raise ValueError(
             f"cutoff is {cutoff:g} Hz but signals sampled at {sfreq:g} Hz end at "

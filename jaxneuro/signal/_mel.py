@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..core import check
-from ._sizes import fast_length, few, positive
+from ._sizes import fast_length, few
 
 __all__ = ["mel_frequencies", "mel_spectrogram"]
 
@@ -126,9 +126,9 @@ def mel_spectrogram(
             "one-dimensional array; average the channels of a stereo sound."
         )
     sound = check.float_array("sound", sound)
-    sfreq = positive("sfreq", sfreq)
-    frame_rate = positive("frame_rate", frame_rate)
-    window = positive("window", window)
+    sfreq = check.positive("sfreq", sfreq)
+    frame_rate = check.positive("frame_rate", frame_rate)
+    window = check.positive("window", window)
     fmax = min(8000.0, sfreq / 2) if fmax is None else fmax
     if fmax > sfreq / 2:
         raise ValueError(

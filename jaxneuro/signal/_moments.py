@@ -9,12 +9,12 @@ masks. So the first block row and a few edge rows hold everything, exactly.
 """
 
 from dataclasses import replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from ..core.linalg import dot
 from ..core.moments import Moments
 from ..core.struct import struct
 from ._lags import Lags
@@ -24,8 +24,6 @@ __all__ = ["Products", "lagged_moments", "products"]
 
 # Edge rows that are multiplied at once.
 _EDGE_BLOCK = 512
-
-_dot = partial(jnp.matmul, precision="highest")
 
 
 @struct
@@ -221,7 +219,7 @@ def _edge_gram(sums: LaggedSums, edges: jax.Array, size: int) -> jax.Array:
         time, start, stop, sign = jnp.split(edge, 4, axis=1)  # (n_edges, 1)
         rows = gather(sums.source, time - lag, start, stop, sums.frame)
         rows = rows.reshape(edge.shape[0], size)
-        return _dot((sign.astype(rows.dtype) * rows).T, rows)
+        return dot((sign.astype(rows.dtype) * rows).T, rows)
 
     if edges.shape[0] <= _EDGE_BLOCK:
         return block(edges)

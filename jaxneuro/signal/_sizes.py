@@ -1,36 +1,6 @@
-"""Sizes that arguments may have, and sizes that are cheap."""
+"""Sizes that are cheap."""
 
-from ..core import check
-
-__all__ = ["fast_length", "few", "positive"]
-
-
-def positive(name: str, value: object) -> float:
-    """Convert to a finite Python float above zero.
-
-    Parameters
-    ----------
-    name : str
-        What the caller names the argument.
-    value : float
-        A real number.
-
-    Returns
-    -------
-    float
-        The number.
-
-    Raises
-    ------
-    TypeError
-        If `value` is not a real number.
-    ValueError
-        If it is not finite and positive.
-    """
-    number = check.real_number(name, value)
-    if number <= 0:
-        raise ValueError(f"{name} is {number:g} but must be positive.")
-    return number
+__all__ = ["fast_length", "few"]
 
 
 def few(n: int) -> int:

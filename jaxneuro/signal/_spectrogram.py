@@ -17,7 +17,7 @@ from ._cochlea import (
     difference_bank,
     plan,
 )
-from ._sizes import few, positive
+from ._sizes import few
 
 __all__ = ["auditory_spectrogram"]
 
@@ -123,11 +123,11 @@ def auditory_spectrogram(
     >>> auditory_spectrogram(jnp.zeros(11025), 11025).shape
     (100, 128)
     """
-    sfreq = positive("sfreq", sfreq)
-    frame_rate = positive("frame_rate", frame_rate)
-    tau = positive("time_constant", time_constant)
+    sfreq = check.positive("sfreq", sfreq)
+    frame_rate = check.positive("frame_rate", frame_rate)
+    tau = check.positive("time_constant", time_constant)
     if compression is not None:
-        compression = positive("compression", compression)
+        compression = check.positive("compression", compression)
     blocks = plan(sfreq, frame_rate)
     several = sound if isinstance(sound, (list, tuple)) else [sound]
     sounds = [_sound(each) for each in several]

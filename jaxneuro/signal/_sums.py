@@ -8,6 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..core import check
+from ..core.linalg import dot
 from ..core.struct import static, struct
 from ._lags import Lags
 from ._tiles import Tiles, plan, row_groups
@@ -18,8 +19,6 @@ __all__ = ["PADS", "Frame", "LaggedSums", "accumulate", "gather", "lagged_sums"]
 PADS = ("zero", "mean", "drop")
 # Up to this many lags the shifted products cost less than the Fourier transforms.
 _DIRECT_LAGS = 4
-
-_dot = partial(jnp.matmul, precision="highest")
 
 
 @struct
@@ -363,7 +362,7 @@ def _lag_products(window: jax.Array, target: jax.Array, n_fft: int) -> jax.Array
     flat = target.reshape(-1, n_columns)
     return jnp.stack(
         [
-            _dot(window[:, d : d + width].reshape(flat.shape[0], -1).T, flat)
+            dot(window[:, d : d + width].reshape(flat.shape[0], -1).T, flat)
             for d in range(n_fft - width + 1)
         ]
     )

@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..core import check, folds, ridge, search
+from ..core.linalg import dot
 from ..core.progress import track
 from ..core.ridge import Spectrum
 from ..core.struct import struct
@@ -20,8 +21,6 @@ __all__ = ["Jackknife", "PermutationTest", "jackknife", "patterns", "permutation
 
 # Targets of several permutations that are correlated in one pass.
 _PASS_TARGETS = 256
-
-_dot = partial(jnp.matmul, precision="highest")
 
 
 @struct
@@ -120,10 +119,10 @@ def patterns(
 @partial(jax.jit, static_argnames="joint")
 def _patterns(sums: LaggedSums, coef: jax.Array, *, joint: bool) -> jax.Array:
     weights = coef.reshape(-1, coef.shape[2])
-    shared = _dot(products(sums).moments().xx, weights)
-    power = _dot(weights.T, shared)
+    shared = dot(products(sums).moments().xx, weights)
+    power = dot(weights.T, shared)
     if joint:
-        result = _dot(shared, jnp.linalg.pinv(power, hermitian=True))
+        result = dot(shared, jnp.linalg.pinv(power, hermitian=True))
     else:
         result = shared / jnp.diag(power)[None]
     return result.reshape(coef.shape)
@@ -265,7 +264,7 @@ def _score(
     x_mean = row[:, :, -1].reshape(s.gain.size) / n
     y_mean = (total.y_sum - sums.y_sum[fold]) / n
     xy = cross - n * jnp.outer(x_mean, y_mean)
-    coef = _dot(s.basis, _dot(s.basis.T, xy) * ridge.shrink(s, alpha[None]))
+    coef = dot(s.basis, dot(s.basis.T, xy) * ridge.shrink(s, alpha[None]))
     return search.score_coef(coef, test, test, metric="correlation")
 
 
