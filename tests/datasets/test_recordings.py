@@ -101,7 +101,7 @@ def test_event_related():
     "load", [datasets.load_grasshopper, datasets.load_fmri_event_related]
 )
 def test_without_nitime(load, monkeypatch):
-    monkeypatch.setattr(datasets, "package_folder", lambda package: None)
+    monkeypatch.setattr(datasets._recordings, "package_folder", lambda package: None)
     command = r'nitime, which is not installed; run: pip install "jaxneuro\[demo\]"'
     with pytest.raises(ImportError, match=f"{load.__name__} needs {command}"):
         load()
@@ -176,7 +176,7 @@ def published(tmp_path, monkeypatch, rng):
         wheel_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
         sha256=hashlib.sha256(data.read_bytes()).hexdigest(),
     )
-    monkeypatch.setattr(datasets, "_TUTORIAL", source)
+    monkeypatch.setattr(datasets._recordings, "_TUTORIAL", source)
     monkeypatch.setenv("JAXNEURO_DATA", str(tmp_path / "cache"))
     calls = []
     pip = textwrap.dedent(

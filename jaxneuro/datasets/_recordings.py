@@ -1,9 +1,4 @@
-"""Sample recordings as plain arrays.
-
-Small recordings come with the packages of the extra ``demo``; a larger one is
-fetched once through pip, checked by its hash and kept in the folder that the
-environment variable ``JAXNEURO_DATA`` names, by default the user's cache folder.
-"""
+"""Recordings that come with other packages, or in them."""
 
 import dataclasses
 from pathlib import Path
@@ -11,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from .io._fetch import SourceFile, cache_folder, cached, package_folder
-from .io._optional import missing, require
+from ..io._fetch import SourceFile, cached, package_folder
+from ..io._optional import missing, require
 
 __all__ = [
     "EventRelated",
     "Grasshopper",
     "SpeechTutorial",
-    "cache_folder",
     "load_fmri_event_related",
     "load_grasshopper",
     "load_naplib_tutorial",

@@ -1,7 +1,4 @@
-"""Known-truth data for examples and tests.
-
-The random key comes first; equal keys give equal data.
-"""
+"""Recordings that follow from planted receptive fields."""
 
 from functools import partial
 
@@ -10,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .core import check
+from ..core import check
 
 __all__ = ["reconstruction", "strfs"]
 
