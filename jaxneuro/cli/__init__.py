@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__
+from . import fit
 
 __all__ = ["main"]
 
@@ -78,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="versions, devices and folders")
     info.set_defaults(run=_run_info)
     _add_demo(commands)
-    _add_fit(commands)
+    fit.add_parser(commands)
     return parser
 
 
@@ -103,67 +104,8 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="add recordings that must be fetched (83 MB, once)",
     )
-    _add_dtype(demo)
+    demo.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     demo.set_defaults(run=_run_demo)
-
-
-def _add_fit(commands: argparse._SubParsersAction) -> None:
-    fit = commands.add_parser("fit", help="fit a model to arrays in files")
-    models = fit.add_subparsers(required=True, metavar="MODEL")
-    trf = models.add_parser(
-        "trf",
-        help="temporal response function, forward or backward",
-        description="Fit lagged ridge regression from the trials in one file to those "
-        "in another. Encoding: stimulus as X, lags from 0 up. Reconstruction: "
-        "responses as X, lags up to 0.",
-    )
-    data = trf.add_argument_group("data (.npy, .npz, .h5)")
-    data.add_argument("--x", required=True, metavar="FILE", help="predictors")
-    data.add_argument("--y", required=True, metavar="FILE", help="what is predicted")
-    data.add_argument("--x-key", metavar="NAME", help="array or stem inside the file")
-    data.add_argument("--y-key", metavar="NAME", help="array or stem inside the file")
-    data.add_argument(
-        "--test",
-        default="",
-        metavar="TRIALS",
-        help="trials to hold out for the scores, such as 0 or 0,3",
-    )
-    model = trf.add_argument_group("model")
-    model.add_argument("--tmin", required=True, type=float, help="first lag, seconds")
-    model.add_argument("--tmax", required=True, type=float, help="last lag, seconds")
-    model.add_argument("--sfreq", required=True, type=float, help="samples per second")
-    strength = model.add_mutually_exclusive_group()
-    strength.add_argument("--alpha", type=float, help="one penalty, no search")
-    strength.add_argument(
-        "--alphas",
-        default="1e-2:1e5:8",
-        metavar="GRID",
-        help="penalties to search: FIRST:LAST:COUNT on a log scale, or a list with "
-        "commas (default: %(default)s)",
-    )
-    model.add_argument(
-        "--cv",
-        metavar="SCHEME",
-        help="trials, gcv, or a number of folds (default: trials, or 5 folds of a "
-        "single trial)",
-    )
-    model.add_argument("--penalty", choices=["ridge", "laplacian"], default="ridge")
-    model.add_argument(
-        "--convention",
-        choices=["naplib", "mne", "mtrf"],
-        help="reproduce the edges and penalty of another program",
-    )
-    _add_dtype(model)
-    output = trf.add_argument_group("output")
-    output.add_argument(
-        "--out", required=True, metavar="FILE", help="the fit, for jaxneuro.io.load"
-    )
-    output.add_argument("--report", metavar="FILE", help="an HTML report")
-    trf.set_defaults(run=_run_fit_trf)
-
-
-def _add_dtype(group: argparse._ActionsContainer) -> None:
-    group.add_argument("--dtype", choices=["float32", "float64"], default="float32")
 
 
 def _run_info(options: argparse.Namespace) -> int:
@@ -176,9 +118,3 @@ def _run_demo(options: argparse.Namespace) -> int:
     from .demo import run
 
     return run(options)
-
-
-def _run_fit_trf(options: argparse.Namespace) -> int:
-    from .fit import run_trf
-
-    return run_trf(options)
