@@ -8,5 +8,16 @@ from ._arrays import read_arrays
 from ._results import load, save
 from .mne import Recording, from_mne
 from .naplib import from_naplib
+from .nilearn import Bold, peaks, read_bold
 
-__all__ = ["Recording", "from_mne", "from_naplib", "load", "read_arrays", "save"]
+__all__ = [
+    "Bold",
+    "Recording",
+    "from_mne",
+    "from_naplib",
+    "load",
+    "peaks",
+    "read_arrays",
+    "read_bold",
+    "save",
+]
