@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import core, datasets, estimators, io, signal, simulate, trf, viz
+    from . import core, datasets, estimators, glm, io, signal, simulate, trf, viz
     from .estimators import TRF
     from .signal import Lags
 
@@ -24,6 +24,7 @@ __all__ = [
     "core",
     "datasets",
     "estimators",
+    "glm",
     "io",
     "signal",
     "simulate",
