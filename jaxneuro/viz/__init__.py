@@ -6,6 +6,7 @@ follow ``rcParams``. Colours are safe for colour-blind readers.
 
 from . import _axes  # noqa: F401  # first: it says what to do without Matplotlib
 from ._fields import trf, trf_grid
+from ._maps import map_mosaic
 from ._scores import alpha_curve, null_distribution, scores
 from ._signals import reconstruction, response, spectrogram
 
@@ -18,4 +19,5 @@ __all__ = [
     "alpha_curve",
     "scores",
     "null_distribution",
+    "map_mosaic",
 ]
