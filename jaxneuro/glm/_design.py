@@ -1,5 +1,6 @@
 """Designs: from tables of events and confounds to a matrix of regressors."""
 
+import numbers
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -126,8 +127,8 @@ class Design:
         [1.0, -1.0, 0.0]
         """
         check.choice("basis", basis, ("all", None))
-        several = isinstance(spec, list | tuple) and not all(
-            isinstance(one, int | float | np.number) for one in spec
+        several = isinstance(spec, list | tuple) and not (
+            spec and all(isinstance(one, int | float | np.number) for one in spec)
         )
         several = several or (
             isinstance(spec, np.ndarray | jax.Array) and spec.ndim > 1
@@ -345,7 +346,7 @@ def _per_run(name: str, value: Any, n_runs: int) -> list[Any]:
         listed = listed or (np.ndim(value) == 1)
         entries = list(value) if listed else [value] * n_runs
         for n in entries:
-            if isinstance(n, bool) or n != int(n) or n < 2:
+            if isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 2:
                 raise ValueError(
                     f"n_scans is {n!r} but must be a whole number, 2 or more."
                 )
@@ -353,7 +354,7 @@ def _per_run(name: str, value: Any, n_runs: int) -> list[Any]:
     elif value is None:
         entries = [None] * n_runs
     else:
-        entries = list(value) if listed and n_runs > 1 else [value]
+        entries = list(value) if listed and (n_runs > 1 or len(value) == 1) else [value]
     if len(entries) != n_runs:
         raise ValueError(
             f"{name} has {len(entries)} entries but events has {n_runs} runs; give one "

@@ -128,12 +128,13 @@ def check_run(
             f"first {events.onset[late[0]]:g} s in row {late[0]}, but {n_scans} scans "
             f"of {tr:g} s end at {end:g} s; {remedy}."
         )
-    early = np.flatnonzero(events.onset < -length)
+    early = np.flatnonzero(events.onset + events.duration < -length)
     if early.size:
         warnings.warn(
-            f"events{where} has {early.size} onsets more than {length:g} s before the "
-            f"first scan, the first {events.onset[early[0]]:g} s in row {early[0]}, "
-            "longer than a response lasts; count seconds from the first scan.",
+            f"events{where} has {early.size} events that end more than {length:g} s "
+            f"before the first scan, the first at {events.onset[early[0]]:g} s in row "
+            f"{early[0]}, so their responses are over; count seconds from the first "
+            "scan.",
             stacklevel=3,
         )
     rows = list(zip(events.trial_type, events.onset, events.duration, strict=True))

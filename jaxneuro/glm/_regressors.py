@@ -43,9 +43,9 @@ def shares(events: Events, n_scans: int, tr: float) -> np.ndarray:
     """Mean of the stimulus over each scan, 1 for an impulse; (n_scans, 1)."""
     whole = Response(
         "",
-        tr,
+        2 * tr,  # an onset at the start of a scan is a whole tr before its end
         lambda t: (np.ceil(t / tr - 1e-6) == 1).astype(np.float64),
-        lambda t: t / tr,
+        lambda t: np.clip(t / tr, 0.0, 1.0),
     )
     return columns(events, (np.arange(n_scans) + 1) * tr, [whole], tr)
 

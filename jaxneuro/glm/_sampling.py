@@ -33,12 +33,17 @@ def scan_times(options: Sampling, n_scans: int) -> np.ndarray:
 
 def suffixes(options: Sampling) -> list[str]:
     """Give the endings of the names of a condition's columns."""
+    named = _nilearn_functions(options)
+    if named:
+        return [f"_{function.__name__}" for function in named]
     return [one.suffix for one in _basis(options)] or [""]
 
 
 def reach(options: Sampling) -> float:
     """Seconds that a response lasts."""
-    return max((one.length for one in _basis(options)), default=options.tr)
+    if options.hrf_model is None or _nilearn_functions(options):
+        return LENGTH
+    return max(one.length for one in _basis(options))
 
 
 def condition_columns(
@@ -48,6 +53,14 @@ def condition_columns(
     blocks = [_run(options, run, n) for run, n in zip(runs, lengths, strict=True)]
     stacked = np.concatenate(blocks)
     return orthogonalize(stacked) if _has_derivatives(options) else stacked
+
+
+def _nilearn_functions(options: Sampling) -> list:
+    """Functions that nilearn would call with the TR and the oversampling."""
+    model = options.hrf_model
+    several = list(model) if isinstance(model, list | tuple) else [model]
+    named = options.compat == "nilearn" and all(callable(one) for one in several)
+    return several if named else []
 
 
 def _has_derivatives(options: Sampling) -> bool:
