@@ -1,7 +1,8 @@
-"""Time: lags, trials, filters and spectrograms."""
+"""Time: lags, trials, filters and spectrograms; energy of images."""
 
 from ._cochlea import auditory_frequencies
 from ._filters import detrend, gaussian_smooth, high_pass, resample, zscore
+from ._gabor import GaborLayout, gabor_energy, gabor_layout
 from ._lags import Lags, lagged
 from ._mel import mel_frequencies, mel_spectrogram
 from ._moments import Products, lagged_moments, products
@@ -11,6 +12,7 @@ from ._trials import concatenate, split
 
 __all__ = [
     "PADS",
+    "GaborLayout",
     "LaggedSums",
     "Lags",
     "Products",
@@ -18,6 +20,8 @@ __all__ = [
     "auditory_spectrogram",
     "concatenate",
     "detrend",
+    "gabor_energy",
+    "gabor_layout",
     "gaussian_smooth",
     "high_pass",
     "lagged",

@@ -7,6 +7,7 @@ from .table import FOLD, LAGS, TRIAL, XY, L, N, P, Row, T, leading, moments_of
 MODULES = ("signal",)
 HOST = {
     "signal.auditory_frequencies": "a table",
+    "signal.gabor_layout": "a table",
     "signal.mel_frequencies": "a table",
     "signal.concatenate": "takes a list of trials of unequal length",
     "signal.split": "returns a list of trials of unequal length",
@@ -94,5 +95,13 @@ ROWS = [
         lambda sound: signal.auditory_spectrogram(sound, 1000, frame_rate=50),
         {"sound": (170,)},
         (9, 128),
+    ),
+    Row(
+        "signal.gabor_energy",
+        lambda images: signal.gabor_energy(
+            images, n_scales=2, n_orientations=3, grid=(2, 1)
+        ),
+        {"images": (5, 11, 8)},
+        (5, 12),
     ),
 ]
