@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import core, datasets, estimators, glm, io, signal, simulate, trf, viz
+    from . import core, datasets, dstrf, estimators, glm, io, signal, simulate, trf, viz
     from .estimators import TRF
     from .signal import Lags
 
@@ -23,6 +23,7 @@ __all__ = [
     "__version__",
     "core",
     "datasets",
+    "dstrf",
     "estimators",
     "glm",
     "io",
