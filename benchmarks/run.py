@@ -7,6 +7,7 @@ exceeds its tolerance, whatever the times.
 
     python benchmarks/run.py trf --sizes small
     python benchmarks/run.py --only high_density --json benchmarks/results/cpu.json
+    python benchmarks/run.py --show benchmarks/results/cpu.json
 """
 
 import argparse
@@ -198,6 +199,20 @@ def table(rows: list[dict]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def keep(path: Path, about: dict, rows: list[dict]) -> None:
+    """Write rows to a file in place of those of the same case, size and dtype."""
+
+    def task(row: dict) -> tuple:
+        return row["case"], row["size"], row["dtype"]
+
+    done = {task(row) for row in rows}
+    old = json.loads(path.read_text())["rows"] if path.exists() else []
+    rows = [row for row in old if task(row) not in done] + rows
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"environment": about, "rows": rows}, indent=1)
+    path.write_text(text + "\n")
+
+
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -206,7 +221,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", metavar="CASE", help="one case")
     parser.add_argument("--dtype", choices=("float32", "float64"))
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="add to, or replace in, this file"
+    )
+    parser.add_argument("--show", type=Path, metavar="FILE", help="print its table")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
@@ -216,6 +234,9 @@ def main() -> int:
     options = parse()
     if options.child:
         run_child(json.loads(options.child))
+        return 0
+    if options.show:
+        print(table(json.loads(options.show.read_text())["rows"]))
         return 0
     cases = load(tuple(options.rooms) or ROOMS)
     if options.only:
@@ -233,9 +254,7 @@ def main() -> int:
     )
     print(f"{table(rows)}\n\n{machine}; {versions}")
     if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"environment": about, "rows": rows}, indent=1)
-        options.json.write_text(text + "\n")
+        keep(options.json, about, rows)
     wrong = [
         row for row in rows if "error" in row and not row["error"] <= row["tolerance"]
     ]
