@@ -1,6 +1,100 @@
 """Kernels of the GLM room."""
 
+import jax.numpy as jnp
+import numpy as np
+
+from jaxneuro import glm
+
+from .table import N, P, Row, T
+
 MODULES = ("glm",)
 DESIGNED = "reads tables and is computed on the host in float64"
-HOST: dict[str, str] = {"glm.design": DESIGNED, "glm.hrf": DESIGNED}
-ROWS = []
+RESAMPLED = "draws resamplings, checks values and warns on the host"
+LABELLED = "follows clusters on the host"
+HOST: dict[str, str] = {
+    "glm.design": DESIGNED,
+    "glm.hrf": DESIGNED,
+    "glm.permutation_test": RESAMPLED,
+    "glm.cluster_test": RESAMPLED,
+    "glm.tfce_test": RESAMPLED,
+    "glm.clusters": LABELLED,
+    "glm.tfce": LABELLED,
+    "glm.volume_edges": LABELLED,
+    "glm.mesh_edges": LABELLED,
+}
+WAVES = np.column_stack([np.sin(np.arange(N)), np.cos(np.arange(N) / 5), np.ones(N)])
+RUN = np.repeat([0, 1], [20, 16])
+TESTED = {
+    name: (2, T) for name in ("variance", "stat", "p_value", "z_score", "neg_log10_p")
+}
+
+
+def data_of(record, *names):
+    """Fields that come from the data; the others stay on the host in float64."""
+    return {name: getattr(record, name) for name in names}
+
+
+def fitted(Y, noise_model="ar1"):
+    return glm.fit(WAVES, Y, noise_model=noise_model)
+
+
+def tested(contrast):
+    return data_of(contrast, "effect", *TESTED)
+
+
+def t_tests(Y):
+    return glm.t_contrast(fitted(Y), np.eye(P)[:2])
+
+
+ROWS = [
+    Row(
+        "glm.fit",
+        lambda Y: data_of(
+            glm.fit(WAVES, Y, noise_model="ar2", run_id=RUN), "coef", "variance", "ar"
+        ),
+        {"Y": (N, T)},
+        {"coef": (P, T), "variance": (T,), "ar": (2, T)},
+    ),
+    Row(
+        "glm.t_contrast",
+        lambda Y: tested(t_tests(Y)),
+        {"Y": (N, T)},
+        TESTED | {"effect": (2, T)},
+    ),
+    Row(
+        "glm.f_contrast",
+        lambda Y: tested(glm.f_contrast(fitted(Y), [np.eye(P)[:2], np.eye(P)[1:2]])),
+        {"Y": (N, T)},
+        TESTED | {"effect": (2, 2, T)},
+    ),
+    Row(
+        "glm.fixed_effects",
+        lambda Y, Z: tested(
+            glm.fixed_effects([t_tests(Y), t_tests(Z)], precision_weighted=True)
+        ),
+        {"Y": (N, T), "Z": (N, T)},
+        TESTED | {"effect": (2, T)},
+    ),
+    Row(
+        "glm.predict",
+        lambda Y: glm.predict(fitted(Y, "ols"), WAVES),
+        {"Y": (N, T)},
+        (N, T),
+    ),
+    Row(
+        "glm.r2",
+        lambda Y: glm.r2(WAVES[:, :2], Y, nuisance=WAVES[:, 2:], adjusted=True),
+        {"Y": (N, T)},
+        (T,),
+    ),
+    Row("glm.residuals", lambda Y: glm.residuals(WAVES, Y), {"Y": (N, T)}, (N, T)),
+    Row(
+        "glm.tails",
+        lambda stat: data_of(
+            glm.tails(stat, dof=50.0), "p_value", "z_score", "neg_log10_p"
+        ),
+        {"stat": (3, T)},
+        dict.fromkeys(("p_value", "z_score", "neg_log10_p"), (3, T)),
+    ),
+    Row("glm.fdr", lambda p: glm.fdr(jnp.abs(p) / 9), {"p": (3, 10)}, (3, 10)),
+]
