@@ -5,6 +5,8 @@ follow ``rcParams``. Colours are safe for colour-blind readers.
 """
 
 from . import _axes  # noqa: F401  # first: it says what to do without Matplotlib
+from ._contrasts import contrast, fir
+from ._design import correlation_matrix, design_matrix, regressors
 from ._fields import trf, trf_grid
 from ._maps import map_mosaic
 from ._scores import alpha_curve, null_distribution, scores
@@ -19,5 +21,10 @@ __all__ = [
     "alpha_curve",
     "scores",
     "null_distribution",
+    "design_matrix",
+    "regressors",
+    "correlation_matrix",
+    "contrast",
+    "fir",
     "map_mosaic",
 ]
