@@ -26,7 +26,8 @@ def drifts(
     check.choice("drift_model", drift_model, _MODELS)
     columns = np.zeros((n_scans, 0))
     if drift_model == "cosine":
-        columns = _cosines(n_scans, tr, check.real_number("high_pass", high_pass))
+        cutoff = check.real_number("high_pass", high_pass)
+        columns = _cosines(n_scans, tr, cutoff, compat)
     elif drift_model == "polynomial":
         order = _order(drift_order, n_scans, tr, compat)
         if compat == "nilearn":
@@ -39,14 +40,17 @@ def drifts(
     return np.column_stack([columns, np.ones(n_scans)]), [*names, "constant"]
 
 
-def _cosines(n_scans: int, tr: float, high_pass: float) -> np.ndarray:
+def _cosines(
+    n_scans: int, tr: float, high_pass: float, compat: str | None
+) -> np.ndarray:
     if not 0 <= high_pass < 0.5 / tr:
         raise ValueError(
             f"high_pass is {high_pass:g} Hz but scans every {tr:g} s end at "
             f"{0.5 / tr:g} Hz; give a frequency in hertz between, such as 0.01."
         )
     # A hair more than the ratio, which rounding may leave below a whole number.
-    order = math.floor(2 * n_scans * high_pass * tr * (1 + 1e-12))
+    slack = 0.0 if compat == "nilearn" else 1e-12
+    order = math.floor(2 * n_scans * high_pass * tr * (1 + slack))
     k = np.arange(1, min(order, n_scans - 1) + 1)
     phase = np.pi / n_scans * (np.arange(n_scans)[:, None] + 0.5)
     return math.sqrt(2.0 / n_scans) * np.cos(phase * k)

@@ -1,8 +1,10 @@
 """Columns of designs against nilearn, the tutorial of neuroboros and SPM."""
 
 import json
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
@@ -185,3 +187,82 @@ def test_spm_drifts(shared):
     events = {"onset": [2.0], "duration": [1.0], "trial_type": ["a"]}
     made = glm.design(events, 20, 1.0, high_pass=0.1)
     assert_allclose(made.matrix[:, 1:4], spm[:, 1:4], rtol=0, atol=1e-6)
+
+
+def nilearn_design(events, n_scans, tr, slice_time_ref=0.0, confounds=None, **options):
+    first_level = pytest.importorskip("nilearn.glm.first_level")
+    times = np.linspace(
+        slice_time_ref * tr, (n_scans - 1 + slice_time_ref) * tr, n_scans
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return first_level.make_first_level_design_matrix(
+            times, events, add_regs=confounds, **options
+        )
+
+
+@pytest.mark.parametrize("hrf_model", ["spm", "glover + derivative + dispersion"])
+@pytest.mark.parametrize("recording", ["haxby", "localizer"])
+def test_recordings_as_in_nilearn(shared, recording, hrf_model):
+    """Blocks with motion, and 80 impulses of 10 conditions."""
+    if recording == "haxby":
+        folder = shared / "data" / "fmri_haxby_slice"
+        table = pd.read_csv(folder / "events.tsv", sep="\t")
+        runs = [table[table.run == r].drop(columns="run") for r in (1, 12)]
+        motion = np.load(folder / "haxby_slice.npz")["motion"][[0, 11]]
+        columns = [f"move_{i}" for i in range(6)]
+        confounds = [pd.DataFrame(one, columns=columns) for one in motion]
+        n_scans, tr = 121, 2.5
+    else:
+        path = shared / "data" / "fmri_localizer" / "events.tsv"
+        runs, confounds = [pd.read_csv(path, sep="\t")], [None]
+        n_scans, tr = 125, 2.4
+    for events, nuisance in zip(runs, confounds, strict=True):
+        expected = nilearn_design(
+            events, n_scans, tr, 0.5, nuisance, hrf_model=hrf_model
+        )
+        made = glm.design(
+            events,
+            n_scans,
+            tr,
+            hrf_model=hrf_model,
+            confounds=nuisance,
+            slice_time_ref=0.5,
+            compat="nilearn",
+        )
+        assert list(made.names) == list(expected.columns)
+        assert_columns(made.matrix, expected.to_numpy())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_events_as_in_nilearn(seed):
+    """Random runs with overlaps, repeated events, modulation, and all options."""
+    rng = np.random.default_rng(seed)
+    n_scans, tr = int(rng.integers(20, 90)), float(rng.choice([0.72, 1.1, 2.0, 2.37]))
+    events = pd.DataFrame(
+        {
+            "onset": np.round(rng.uniform(-20, n_scans * tr - 0.1, 30), 2),
+            "duration": np.round(rng.exponential(4.0, 30) * (rng.random(30) < 0.7), 1),
+            "trial_type": rng.choice(["b", "a", "c"], 30),
+            "modulation": rng.standard_normal(30),
+        }
+    )
+    events = pd.concat([events, events.iloc[:2]], ignore_index=True)
+    options = {
+        "hrf_model": rng.choice(["spm + derivative", "glover", "fir"]),
+        "drift_model": rng.choice(["cosine", "polynomial"]),
+        "drift_order": int(rng.integers(0, 5)),
+        "high_pass": float(rng.choice([0.01, 0.02, 1 / 128])),
+        "oversampling": int(rng.choice([1, 16, 50])),
+        "fir_delays": [0, 1, 2, 5],
+    }
+    ref = float(rng.choice([0.0, 0.5, 1.0]))
+    expected = nilearn_design(events, n_scans, tr, ref, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of events that come twice
+        made = glm.design(
+            events, n_scans, tr, slice_time_ref=ref, compat="nilearn", **options
+        )
+    assert list(made.names) == list(expected.columns)
+    size = np.maximum(np.abs(expected.to_numpy()).max(axis=0), 1e-3)
+    assert_allclose(made.matrix / size, expected.to_numpy() / size, rtol=0, atol=1e-10)
