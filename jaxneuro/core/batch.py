@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["Sliceable", "float_dtype", "read"]
+__all__ = ["Sliceable", "float_dtype", "read", "read_columns"]
 
 
 class Sliceable(Protocol):
@@ -77,3 +77,30 @@ def _release(source: Sliceable) -> None:
     mapping = getattr(source, "_mmap", None)
     if isinstance(mapping, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def read_columns(
+    source: Sliceable, start: int, stop: int, dtype: np.dtype
+) -> np.ndarray:
+    """Read a range of targets at all time points, with zeros beyond the last.
+
+    Parameters
+    ----------
+    source : sliceable (n_times, n_targets)
+        Data.
+    start, stop : int
+        Range of the second axis; it may end after ``n_targets``.
+    dtype : dtype
+        What to convert to.
+
+    Returns
+    -------
+    array (n_times, stop - start)
+        In host memory.
+    """
+    found = np.asarray(source[:, start:stop])  # type: ignore[index]  # the protocol knows one axis
+    _release(source)
+    missing = stop - start - found.shape[1]
+    if missing:
+        found = np.pad(found, ((0, 0), (0, missing)))
+    return np.ascontiguousarray(found, dtype)

@@ -4,17 +4,20 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from jaxneuro.core import linalg, ridge, score, search
 from jaxneuro.core import moments as mom
-from jaxneuro.core import ridge, score, search
 
 from .table import ALPHAS, CHOICE, FOLD, XY, A, N, P, Row, T, leading, moments_of
 
-MODULES = ("core.moments", "core.ridge", "core.search", "core.score")
-HOST = {"core.ridge.pick_method": "chooses a method from sizes"}
+MODULES = ("core.linalg", "core.moments", "core.ridge", "core.search", "core.score")
+HOST = {
+    "core.ridge.pick_method": "chooses a method from sizes",
+    "core.linalg.factor": "decides a rank, in float64",
+    "core.linalg.lstsq": "refines in extended precision",
+}
 HOST_MODULES = {
     "core.batch": "reads from disk",
     "core.check": "raises",
-    "core.linalg": "has no function of its own yet",
     "core.folds": "integers, once per fit",
     "core.progress": "draws on a terminal",
     "core.struct": "makes classes",
@@ -43,6 +46,15 @@ def folds_of(X, Y):
 
 
 ROWS = [
+    Row("core.linalg.dot", lambda X, Y: linalg.dot(X.T, Y), XY, (P, T)),
+    Row(
+        "core.linalg.lower_solve",
+        lambda X, Y: linalg.lower_solve(
+            jnp.tril(X[:P]) + 3 * jnp.eye(P, dtype=X.dtype), Y[:P]
+        ),
+        XY,
+        (P, T),
+    ),
     Row("core.moments.moments", mom.moments, XY, moments_of(P)),
     Row("core.moments.fold_moments", folds_of, XY, leading(2, moments_of(P))),
     Row("core.moments.merge", lambda X, Y: mom.merge(*half(X, Y)), XY, moments_of(P)),

@@ -1,0 +1,267 @@
+"""The general linear model of every voxel, with its own autoregressive noise."""
+
+import re
+import warnings
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+from ..core import check
+from ..core.batch import Sliceable
+from ..core.linalg import factor
+from ..core.struct import static, struct
+from ._blocks import cast, compute_dtype, map_targets
+from ._gls import Information
+from ._plan import fit_block, make_plan
+
+__all__ = ["GLMFit", "fit"]
+
+
+@struct
+class GLMFit:
+    """A fitted general linear model; contrasts are made of it.
+
+    Attributes
+    ----------
+    coef : array (n_regressors, n_targets)
+        Estimates; NaN where the data are constant or not finite.
+    variance : array (n_targets,)
+        Variance of the noise; of its innovations where it is autoregressive.
+    ar : array (order, n_targets)
+        Autoregressive coefficients of each target.
+    basis : array (n_regressors, rank)
+        Directions of the coefficients that the design determines, such that
+        ``X @ basis`` has orthonormal columns.
+    information : Information
+        What makes the covariance of any contrast from `ar`; one covariance per
+        target is never stored.
+    dof : float
+        Scans that are used less the rank of the design.
+    noise_model : str
+        "ols", "ar1", ...
+    compat : {None, "nilearn"}
+        Conventions.
+    """
+
+    coef: jax.Array | np.ndarray
+    variance: jax.Array | np.ndarray
+    ar: jax.Array | np.ndarray
+    basis: np.ndarray
+    information: Information
+    dof: float = static()  # type: ignore[assignment]  # a dataclass field
+    noise_model: str = static()  # type: ignore[assignment]  # a dataclass field
+    compat: str | None = static(default=None)  # type: ignore[assignment]  # a dataclass field
+
+
+def fit(
+    X: ArrayLike,
+    Y: Sliceable | jax.Array,
+    *,
+    noise_model: str = "ols",
+    run_id: ArrayLike | None = None,
+    keep: ArrayLike | None = None,
+    ar: ArrayLike | None = None,
+    compat: str | None = None,
+) -> GLMFit:
+    """Fit a general linear model to every target.
+
+    With autoregressive noise the coefficients of each target are estimated from its
+    own least squares residuals, free of the bias that regression brings [1]_, and
+    the generalised least squares of each target is exact: no rounding of the
+    coefficients to bins, no clusters, the first scans whitened as stationary noise.
+
+    Parameters
+    ----------
+    X : array (n_times, n_regressors)
+        Design, concrete; it is factored on the host in float64. Dependent columns
+        are allowed: the coefficients are then those of least norm.
+    Y : array or sliceable (n_times, n_targets)
+        Data: in memory, or a memory map or HDF5 dataset, which is read in blocks of
+        targets. In raw units as well: nothing is lost to a large mean.
+    noise_model : str
+        "ols": independent. "ar1", "ar2", ...: autoregressive of that order.
+    run_id : int array (n_times,), optional
+        Run of each scan. The noise of different runs is independent. Default: one.
+    keep : bool array (n_times,), optional
+        Scans that are used. Lags do not pair scans across one that is censored.
+        Default: all.
+    ar : array (order,) or (order, n_targets), optional
+        Autoregressive coefficients to use instead of estimates.
+    compat : {None, "nilearn"}
+        "nilearn": its numbers. Residuals about their global mean, coefficients of
+        AR(1) cut to 1/100, filter started from zero, variance over scans less
+        columns. Its clusters of higher orders depend on a random state: the
+        coefficients stay those of each target unless given as `ar`.
+
+    Returns
+    -------
+    GLMFit
+        Coefficients, noise, and what contrasts need. NumPy arrays, or JAX arrays
+        where `Y` is one.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, an option is unknown, or no degree of freedom is left.
+
+    References
+    ----------
+    .. [1] Worsley et al., NeuroImage 15 (2002) 1-15, doi:10.1006/nimg.2001.0933;
+       nilearn ``run_glm`` with ``compat="nilearn"``.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.column_stack([np.sin(np.arange(100.0)), np.ones(100)])
+    >>> fit(X, rng.standard_normal((100, 5)), noise_model="ar1").coef.shape
+    (2, 5)
+    """
+    check.choice("compat", compat, (None, "nilearn"))
+    order = _order(noise_model)
+    X, run_id, keep = _checked(X, Y, run_id, keep)
+    if compat == "nilearn" and (run_id.any() or not keep.all()):
+        raise ValueError(
+            "run_id and keep have no counterpart in compat='nilearn'; fit runs one by "
+            "one, or use compat=None."
+        )
+    dtype = compute_dtype(Y)
+    design = factor(X[keep])
+    dof = _dof(X[keep], design.rank, order, compat)
+    plan = make_plan(design, order, run_id, keep, dof=dof, compat=compat)
+    if plan.global_mean is not None and plan.ones is not None:
+        plan = replace(plan, global_mean=_global_mean(plan.ones, Y))
+    arrays = (Y,) if ar is None else (Y, _given(ar, order, Y.shape[1], compat))
+    coef, variance, used = map_targets(
+        partial(fit_block, cast(plan, dtype)),
+        arrays,
+        dtype=dtype,
+        bytes_each=max(X.shape) * dtype.itemsize,
+    )
+    _warn_undefined(variance)
+    return GLMFit(
+        coef=coef,
+        variance=variance[0],
+        ar=used,
+        basis=plan.basis,
+        information=plan.information,
+        dof=dof,
+        noise_model=noise_model,
+        compat=compat,
+    )
+
+
+def _order(noise_model: str) -> int:
+    """Order of the autoregression that a name asks for."""
+    if noise_model == "ols":
+        return 0
+    found = re.fullmatch(r"ar([1-9][0-9]?)", str(noise_model))
+    if found is None:
+        raise ValueError(
+            f"noise_model is {noise_model!r} but must be 'ols' or 'ar1', 'ar2', ...; "
+            "the number is the order of the autoregression."
+        )
+    return int(found[1])
+
+
+def _checked(
+    X: ArrayLike,
+    Y: Sliceable | jax.Array,
+    run_id: ArrayLike | None,
+    keep: ArrayLike | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bring the design, the runs and the scans to keep in order on the host."""
+    check.has_ndim("X", X, 2)
+    check.has_ndim("Y", Y, 2)  # type: ignore[arg-type]  # only its shape is read
+    check.same_length("X", X, "Y", Y)  # type: ignore[arg-type]
+    X = np.asarray(X, dtype=np.float64)
+    n_times = X.shape[0]
+    run_id = np.zeros(n_times, int) if run_id is None else np.asarray(run_id)
+    keep = np.ones(n_times, bool) if keep is None else np.asarray(keep)
+    for name, array in (("run_id", run_id), ("keep", keep)):
+        check.has_ndim(name, array, 1)
+        check.same_length("X", X, name, array)
+    if keep.dtype != bool:
+        raise ValueError(
+            f"keep has dtype {keep.dtype} but must be boolean, True for the scans to "
+            "use."
+        )
+    return X, run_id, keep
+
+
+def _dof(X: np.ndarray, rank: int, order: int, compat: str | None) -> float:
+    """Degrees of freedom of the noise."""
+    n_times, n_regressors = X.shape
+    if compat == "nilearn":
+        # Its limit counts in the units of X.
+        limit = np.abs(X).sum() * np.finfo(np.float64).eps
+        rank = int(np.linalg.matrix_rank(X, tol=limit))
+    if n_times - rank <= order or n_times <= n_regressors:
+        raise ValueError(
+            f"X has {n_regressors} regressors of rank {rank} for {n_times} scans, too "
+            "many to leave degrees of freedom for the noise; use fewer regressors or "
+            "keep more scans."
+        )
+    return float(n_times - rank)
+
+
+def _given(
+    ar: ArrayLike, order: int, n_targets: int, compat: str | None
+) -> np.ndarray | jax.Array:
+    """Coefficients that the caller gives, one column per target."""
+    values = ar if isinstance(ar, jax.Array) else np.asarray(ar, dtype=np.float64)
+    if values.ndim == 1:
+        values = np.broadcast_to(np.asarray(values)[:, None], (order, n_targets))
+    if order == 0 or values.shape != (order, n_targets):
+        raise ValueError(
+            f"ar has shape {np.shape(ar)} but noise_model of order {order} needs "
+            f"({order},) or ({order}, {n_targets})."
+        )
+    if compat is None and not isinstance(values, Tracer):
+        _check_stationary(np.asarray(values))
+    return values
+
+
+def _check_stationary(ar: np.ndarray) -> None:
+    """Refuse coefficients of a process that grows."""
+    now, unstable = ar, np.zeros(ar.shape[1], dtype=bool)
+    with np.errstate(all="ignore"):
+        for _ in range(ar.shape[0]):
+            partial_, now = now[-1], now[:-1] + now[-1] * now[-2::-1]
+            unstable |= np.abs(partial_) >= 1
+            now = now / (1 - partial_**2)
+    if unstable.any():
+        raise ValueError(
+            f"ar is not stationary for {unstable.sum()} of {unstable.size} targets; "
+            "the roots of its polynomial must lie outside the unit circle."
+        )
+
+
+def _global_mean(ones: np.ndarray, Y: Sliceable | jax.Array) -> np.ndarray:
+    """Mean over all scans and targets of the least squares residuals."""
+    (sums,) = map_targets(
+        lambda y: (jnp.sum(y * jnp.asarray(ones, y.dtype)[:, None], axis=0),),
+        (Y,),
+        dtype=compute_dtype(Y),
+        bytes_each=8 * Y.shape[0],
+    )
+    return np.asarray(np.mean(sums, dtype=np.float64) / Y.shape[0])
+
+
+def _warn_undefined(variance: jax.Array | np.ndarray) -> None:
+    """Count the targets without a result."""
+    if isinstance(variance, Tracer):
+        return
+    where = np.flatnonzero(np.isnan(np.asarray(variance[0])))
+    if where.size:
+        first = ", ".join(str(i) for i in where[:5]) + ("…" if where.size > 5 else "")
+        warnings.warn(
+            f"Y is constant or not finite in {where.size} of {variance.shape[-1]} "
+            f"targets ({first}); their results are NaN.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,185 @@
+"""One block of targets: from data to estimates."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..core.linalg import Factor, dot
+from ..core.struct import static, struct
+from ._gls import Information, information, solve
+from ._noise import Stretch, filters, levinson, products, stretches, weigh
+from ._yule import Moments, estimate, lag_sums, moments
+
+__all__ = ["Plan", "fit_block", "make_plan"]
+
+
+@struct
+class Plan:
+    """A design, prepared on the host for all blocks of targets.
+
+    Attributes
+    ----------
+    q : array (n_kept, rank)
+        Design in orthonormal columns.
+    basis : array (n_regressors, rank)
+        From coordinates along `q` to coefficients.
+    rows : int array (n_kept,) or None
+        Scans that are used; None for all.
+    ones, ones_coef : array (n_kept,), (n_regressors,)
+        A constant: its residual, None where the design explains it, and its
+        coefficients.
+    parts, pairs : Stretch
+        Gaps, for whitening and for estimation.
+    moments : Moments or None
+        Bias of the residuals; None with compat or for independent noise.
+    information : Information
+        Left-hand side of the normal equations.
+    global_mean : array () or None
+        What nilearn takes off residuals before it estimates.
+    divisor : float
+        By what the sum of squares is divided.
+    order : int
+        Of the autoregression.
+    compat : {None, "nilearn"}
+        Conventions.
+    """
+
+    q: np.ndarray
+    basis: np.ndarray
+    rows: np.ndarray | None
+    ones: np.ndarray | None
+    ones_coef: np.ndarray
+    parts: tuple[Stretch, ...]
+    pairs: Stretch | None
+    moments: Moments | None
+    information: Information
+    global_mean: np.ndarray | None
+    divisor: float = static()  # type: ignore[assignment]  # a dataclass field
+    order: int = static()  # type: ignore[assignment]  # a dataclass field
+    compat: str | None = static()  # type: ignore[assignment]  # a dataclass field
+
+
+def make_plan(
+    design: Factor,
+    order: int,
+    run_id: np.ndarray,
+    keep: np.ndarray,
+    *,
+    dof: float,
+    compat: str | None,
+) -> Plan:
+    """Prepare a design (host, float64).
+
+    Parameters
+    ----------
+    design : Factor
+        Of the scans that are used.
+    order : int
+        Of the autoregression.
+    run_id, keep : array (n_times,)
+        Run of each scan, and whether it is used.
+    dof : float
+        Degrees of freedom.
+    compat : {None, "nilearn"}
+        Conventions.
+
+    Returns
+    -------
+    Plan
+        In float64.
+    """
+    q, basis = design.q, design.basis
+    exact = compat is None
+    parts, pairs, bias, info = (), None, None, information((), ())[0]
+    if order:
+        parts = stretches(run_id, keep, order, stationary=exact)
+        (pairs,) = stretches(run_id, keep, order, stationary=False)
+        orders = tuple(part.order for part in parts)
+        info, turn = information(products(q, parts), orders)
+        q, basis = q @ turn, basis @ turn
+        bias = moments(q, pairs) if exact else None
+    constant = np.ones(q.shape[0])
+    inside = q.T @ constant
+    rest = constant - q @ inside
+    explained = np.linalg.norm(rest) < 1e-8 * np.sqrt(rest.size)
+    return Plan(
+        q=q,
+        basis=basis,
+        rows=None if keep.all() else np.flatnonzero(keep),
+        ones=None if explained else rest,
+        ones_coef=basis @ inside,
+        parts=parts,
+        pairs=pairs,
+        moments=bias,
+        information=info,
+        global_mean=None if exact or explained or not order else np.zeros(()),
+        divisor=dof if exact else float(q.shape[0] - basis.shape[0]),
+        order=order,
+        compat=compat,
+    )
+
+
+@jax.jit
+def fit_block(
+    plan: Plan, y: jax.Array, given: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Fit one block of targets.
+
+    Parameters
+    ----------
+    plan : Plan
+        The design.
+    y : array (n_times, n_targets)
+        Data.
+    given : array (order, n_targets), optional
+        Autoregressive coefficients. Default: estimated.
+
+    Returns
+    -------
+    coef : array (n_regressors, n_targets)
+        Estimates.
+    variance : array (1, n_targets)
+        Of the noise.
+    ar : array (order, n_targets)
+        Autoregressive coefficients.
+    """
+    if plan.rows is not None:
+        y = y[plan.rows]
+    # A constant says nothing, and what rounding leaves of it is no residual.
+    dead = jnp.all(y == y[:1], axis=0) | ~jnp.isfinite(jnp.sum(y, axis=0))
+    mean = jnp.mean(y, axis=0)
+    z = y - mean[None]
+    x = dot(plan.q.T, z)
+    e = z - dot(plan.q, x)
+    if plan.ones is not None:
+        e = e + plan.ones[:, None] * mean[None]
+    if plan.order == 0:
+        squares, ar = jnp.sum(e**2, axis=0), jnp.zeros((0, y.shape[1]), y.dtype)
+    else:
+        ar = _coefficients(plan, e) if given is None else given
+        squares, inner = jnp.zeros_like(mean), jnp.zeros_like(x)
+        found = filters(ar, plan.information.orders)
+        for part, (alpha, ratio) in zip(plan.parts, found, strict=True):
+            own, product = weigh(e, plan.q, part, alpha, ratio)
+            squares, inner = squares + own, inner + product
+        step, explained = solve(plan.information, ar, inner)
+        x, squares = x + step, squares - explained
+    coef = dot(plan.basis, x) + plan.ones_coef[:, None] * mean[None]
+    variance = squares[None] / plan.divisor
+    return tuple(  # type: ignore[return-value]  # three of them
+        jnp.where(dead[None], jnp.nan, value) for value in (coef, variance, ar)
+    )
+
+
+def _coefficients(plan: Plan, e: jax.Array) -> jax.Array:
+    """Autoregressive coefficients from least squares residuals."""
+    pairs = plan.pairs
+    assert pairs is not None
+    if plan.moments is not None:
+        return estimate(lag_sums(e, pairs), plan.moments)
+    if plan.global_mean is not None:
+        e = e - plan.global_mean
+    count = e.shape[0] - np.arange(plan.order + 1)
+    sums = lag_sums(e, pairs) / jnp.asarray(count * e.shape[0], e.dtype)[:, None]
+    ar = levinson(sums, limit=np.inf)
+    return jnp.trunc(ar * 100) / 100 if plan.order == 1 else ar

@@ -1,0 +1,163 @@
+"""Autoregressive coefficients from residuals, without the bias of the residuals.
+
+Residuals are smoother or rougher than the noise: regression takes out part of it.
+The expected lag products of residuals ``R y`` are ``sum_k gamma_k m_jk`` with
+``m_jk = tr(D_j' R (D_k + D_k') R)``, known from the design. Worsley et al. [1]_ solve
+this for the first lags and take the covariance at longer lags as zero; here these
+follow from the model, so that the estimate solves the moment equations of AR(p).
+
+References
+----------
+.. [1] Worsley et al., NeuroImage 15 (2002) 1-15, appendix A,
+   doi:10.1006/nimg.2001.0933; ``fmrilm`` of fmristat.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..core.linalg import dot
+from ..core.struct import struct
+from ._noise import Stretch, levinson
+
+__all__ = ["Moments", "estimate", "lag_sums", "moments"]
+
+_N_LAGS, _N_ITER = 100, 12
+_GRID = np.tanh(np.linspace(-2.6, 2.6, 401))  # -0.989 to 0.989
+_N_NODES = 1024
+
+
+@struct
+class Moments:
+    """How the design turns autocovariances into lag products of residuals.
+
+    Attributes
+    ----------
+    near : array (order + 1, order + 1)
+        Inverse of the map from autocovariances to expected lag products.
+    far : array (order + 1, n_lags)
+        What longer lags add, after `near`.
+    curve : array (n_nodes,)
+        For order 1: coefficient at equidistant ratios of the lag products.
+    ends : array (2,)
+        First and last ratio of `curve`.
+    """
+
+    near: np.ndarray
+    far: np.ndarray
+    curve: np.ndarray
+    ends: np.ndarray
+
+
+def moments(q: np.ndarray, part: Stretch) -> Moments:
+    """Find the expected lag products of residuals per unit of autocovariance (host).
+
+    Parameters
+    ----------
+    q : array (n_times, rank)
+        Orthonormal design.
+    part : Stretch
+        Gaps, the filter started from zero.
+
+    Returns
+    -------
+    Moments
+        In float64.
+    """
+    n_times, order = q.shape[0], part.order
+    number = np.cumsum(~part.same[0])  # stretches, in order
+    n_lags = min(n_times, max(_N_LAGS, order + 1))
+    m = np.zeros((order + 1, n_lags))
+    late = [_shift(q, number, j) for j in range(order + 1)]
+    inner = [q.T @ x for x in late]
+    for k in range(n_lags):
+        both = q if k == 0 else _shift(q, number, k) + _ahead(q, number, k)
+        mixed = q.T @ both
+        for j in range(order + 1):
+            back = _ahead(q, number, j)
+            m[j, k] = np.sum(inner[j] * mixed.T) - np.sum(both * (late[j] + back))
+        if k <= order:
+            m[k, k] += np.sum(number[k:] == number[: n_times - k])
+    near = np.linalg.inv(m[:, : order + 1])
+    powers = _GRID[:, None] ** np.arange(n_lags)
+    expected = powers @ m[:2].T
+    ratio = np.maximum.accumulate(expected[:, 1] / expected[:, 0])
+    ends = ratio[[0, -1]]
+    curve = np.interp(np.linspace(ratio[0], ratio[-1], _N_NODES), ratio, _GRID)
+    return Moments(near=near, far=near @ m[:, order + 1 :], curve=curve, ends=ends)
+
+
+def _shift(x: np.ndarray, number: np.ndarray, lag: int) -> np.ndarray:
+    """Take the scan `lag` before, zero beyond a gap."""
+    out = np.zeros_like(x)
+    out[lag:] = x[: len(x) - lag] * (number[lag:] == number[: len(x) - lag])[:, None]
+    return out
+
+
+def _ahead(x: np.ndarray, number: np.ndarray, lag: int) -> np.ndarray:
+    """Take the scan `lag` after, zero beyond a gap."""
+    return _shift(x[::-1], number[::-1], lag)[::-1]
+
+
+def lag_sums(e: jax.Array, part: Stretch) -> jax.Array:
+    """Sum products of residuals over the pairs that no gap separates.
+
+    Parameters
+    ----------
+    e : array (n_times, n_targets)
+        Residuals.
+    part : Stretch
+        Gaps.
+
+    Returns
+    -------
+    array (order + 1, n_targets)
+        At lags 0, 1, ...
+    """
+    sums = [jnp.sum(e**2, axis=0)]
+    for k in range(1, part.order + 1):
+        pair = e[k:] * e[:-k]
+        if not part.plain[k - 1]:
+            pair = jnp.where(part.same[k - 1, k:][:, None], pair, 0)
+        sums.append(jnp.sum(pair, axis=0))
+    return jnp.stack(sums)
+
+
+def estimate(sums: jax.Array, m: Moments) -> jax.Array:
+    """Solve the moment equations of AR(p) for every voxel.
+
+    Parameters
+    ----------
+    sums : array (order + 1, n_targets)
+        Lag products of residuals.
+    m : Moments
+        Of the design.
+
+    Returns
+    -------
+    array (order, n_targets)
+        Coefficients of a stationary model.
+    """
+    order = sums.shape[0] - 1
+    if order == 1:
+        low, high = m.ends[0], m.ends[1]
+        ratio = jnp.clip(sums[1] / sums[0], low, high)
+        position = (ratio - low) / (high - low) * (_N_NODES - 1)
+        cell = jnp.clip(jnp.floor(position), 0, _N_NODES - 2)
+        index, x = cell.astype(jnp.int32), position - cell
+        curve = jnp.asarray(m.curve)
+        ar = curve[index] * (1 - x) + curve[index + 1] * x
+        return jnp.where(jnp.isnan(ratio), jnp.nan, ar)[None]
+    first = dot(m.near, sums)
+
+    def step(_: int, gamma: jax.Array) -> jax.Array:
+        ar = levinson(gamma)
+
+        def onward(recent: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
+            new = jnp.sum(ar * recent, axis=0)
+            return jnp.concatenate([new[None], recent[:-1]]), new
+
+        tail = jax.lax.scan(onward, gamma[:0:-1], length=m.far.shape[1])[1]
+        return first - dot(m.far, tail)
+
+    return levinson(jax.lax.fori_loop(0, _N_ITER, step, first))
