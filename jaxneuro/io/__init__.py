@@ -6,6 +6,7 @@ function that needs it.
 
 from ._arrays import read_arrays
 from ._results import load, save
+from ._torch import from_torch
 from .mne import Recording, from_mne
 from .naplib import from_naplib
 from .nilearn import Bold, peaks, read_bold
@@ -15,6 +16,7 @@ __all__ = [
     "Recording",
     "from_mne",
     "from_naplib",
+    "from_torch",
     "load",
     "peaks",
     "read_arrays",

@@ -234,7 +234,9 @@ def _masked(runs: Sequence[Any], names: list[str], mask: Any) -> Bold:
 
         masker = SurfaceMasker(mask_img=mask, standardize=None)
     if not hasattr(masker, "n_elements_"):
-        masker = masker.fit(runs[0])
+        # A masker without a mask finds one in the first run.
+        has_mask = getattr(masker, "mask_img", None) is not None
+        masker = masker.fit(None if has_mask else runs[0])
     arrays = [np.asarray(masker.transform(run)) for run in runs]
     same_targets(names, arrays)
     surface = hasattr(runs[0], "mesh")

@@ -1,0 +1,141 @@
+"""Weights of PyTorch networks as nested dicts of plain arrays.
+
+A state dict is read by duck typing: whatever has ``detach`` or converts to an array.
+PyTorch itself is not imported; it is needed only by whom opens a checkpoint file.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ["from_torch"]
+
+_LAYER = re.compile(r"(?:.*\.)?features\.layer(\d+)\.(.+)")
+_NORM = {"weight": "scale", "bias": "bias"}
+_STATS = {"running_mean": "mean", "running_var": "var"}
+_DEPTH = {
+    "ds_conv.in_depth_conv.weight": "mix_in",
+    "ds_conv.spatial_conv.weight": "depth",
+    "ds_conv.out_depth_conv.weight": "mix_out",
+}
+
+
+def from_torch(state: Mapping[str, Any], variables: Mapping[str, Any]) -> dict:
+    """Put the weights of a PyTorch encoder into the variables of one of ours.
+
+    Understood are the stacked cores of neuralpredictors and of the notebooks made
+    from it, plain or depth-separable, and its readouts ``SpatialTransformerPyramid2d``
+    (``PointPyramid2d``), ``FullGaussian2d`` and ``FullFactorized2d``.
+
+    Parameters
+    ----------
+    state : dict of array or tensor
+        Arrays by name, such as those of ``module.state_dict()``.
+    variables : dict
+        Variables of an encoder of the same architecture.
+
+    Returns
+    -------
+    dict
+        Like `variables`, with the weights of `state`, in their dtype.
+
+    Raises
+    ------
+    ValueError
+        If an array has no place in `variables` or another shape, or a parameter is
+        left without a value.
+    """
+    found: dict[tuple, np.ndarray] = {}
+    for name, value in state.items():
+        place = _core_place(name) or _readout_place(name)
+        if place is None or name.endswith("num_batches_tracked"):
+            continue
+        array = _array(value)
+        found[place] = _core_array(place, array)
+    return _filled(variables, found, (), {"params": True, "batch_stats": True})
+
+
+def _array(value: Any) -> np.ndarray:
+    value = value.detach() if hasattr(value, "detach") else value
+    value = value.cpu() if hasattr(value, "cpu") else value
+    return np.asarray(value)
+
+
+def _core_place(name: str) -> tuple | None:
+    match = _LAYER.fullmatch(name)
+    if match is None:
+        return None
+    layer, rest = int(match[1]), match[2]
+    core = ("core", "layers", layer)
+    if rest in _DEPTH:
+        return ("params", *core, _DEPTH[rest])
+    kind, _, field = rest.partition(".")
+    if kind == "conv":
+        return ("params", *core, {"weight": "kernel", "bias": "bias"}[field])
+    if kind == "norm" and field in _NORM:
+        return ("params", *core, "norm", _NORM[field])
+    if kind == "norm" and field in _STATS:
+        return ("batch_stats", *core, "norm", _STATS[field])
+    return None
+
+
+def _readout_place(name: str) -> tuple | None:
+    field = name.rpartition(".")[2]
+    names = {
+        "grid": "center",
+        "mu": "center",
+        "_mu": "center",
+        "sigma": "spread",
+        "features": "features",
+        "_features": "features",
+        "spatial": "mask",
+        "_spatial": "mask",
+        "bias": "bias",
+    }
+    if field not in names:
+        return None
+    return ("params", "readouts", 0, names[field])
+
+
+def _core_array(place: tuple, array: np.ndarray) -> np.ndarray:
+    if place[1] == "readouts":
+        return array
+    if array.ndim == 4:  # (out, in, height, width)
+        array = array.transpose(2, 3, 1, 0)
+    return array[:, :, 0] if place[-1] == "depth" else array
+
+
+def _fit(place: tuple, array: np.ndarray, like: Any) -> np.ndarray:
+    """Bring a readout's array into our shape, targets last."""
+    shape = tuple(like.shape)
+    if place[1] == "readouts":
+        squeezed = array.reshape([n for n in array.shape if n != 1] or [1])
+        field, n = place[-1], shape[-1]
+        if field == "features" and array.ndim == 4:  # (1, levels * channels, 1, n)
+            array = array.reshape(-1, n).reshape(shape)
+        elif field == "features":  # factorised, (n, channels)
+            array = array.T
+        elif field == "mask":  # (n, height, width)
+            array = array.transpose(1, 2, 0)
+        elif squeezed.size == np.prod(shape):
+            array = squeezed.reshape(shape)
+    if array.shape != shape:
+        name = ".".join(map(str, place[1:]))
+        raise ValueError(
+            f"state has shape {array.shape} for {name} but variables has {shape}; make "
+            "the encoder with the architecture of the weights."
+        )
+    return np.asarray(array, dtype=np.asarray(like).dtype)
+
+
+def _filled(tree: Any, found: dict, where: tuple, needed: dict) -> Any:
+    if isinstance(tree, Mapping):
+        return {k: _filled(v, found, (*where, k), needed) for k, v in tree.items()}
+    if where in found:
+        return _fit(where, found[where], tree)
+    if where[0] in needed:
+        name = ".".join(map(str, where[1:]))
+        raise ValueError(f"state has no value for {name}; it is of another network.")
+    return np.asarray(tree)
