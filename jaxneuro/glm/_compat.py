@@ -64,7 +64,8 @@ def _kernels(
         return [np.ones(1)]
     dt = tr / oversampling
     if isinstance(hrf_model, str):
-        return nilearn_kernels(hrf_model, dt, tr, fir_delays=fir_delays or [0])
+        each = [0] if fir_delays is None else fir_delays
+        return nilearn_kernels(hrf_model, dt, tr, fir_delays=each)
     functions: list[Callable] = (
         [hrf_model] if callable(hrf_model) else list(hrf_model)  # type: ignore[arg-type]  # a list of functions
     )
@@ -88,8 +89,11 @@ def neuroboros_columns(
     """
     times = np.arange(n_scans * oversampling) * tr / oversampling
     stimulus = np.zeros(times.size)
-    for onset, duration in zip(events[0], events[1], strict=True):
-        stimulus[(times > onset) & (times < onset + duration)] = 1.0
+    starts = np.searchsorted(times, events[0], side="right")
+    for start, stop in zip(
+        starts, np.searchsorted(times, events[0] + events[1]), strict=True
+    ):
+        stimulus[start:stop] = 1.0
     kernels = hrf(hrf_model, dt=tr / oversampling, duration=15 * tr)
     kernels = kernels[:, None] if kernels.ndim == 1 else kernels
     n_before = kernels.shape[0] - 1

@@ -96,6 +96,6 @@ def _without_gaps(values: np.ndarray, names: list[str], where: str) -> np.ndarra
         warnings.warn(
             f"confounds{where} has NaN in the first row of {gaps.size} columns "
             f"({shown}); each is replaced by the mean of its column.",
-            stacklevel=4,
+            stacklevel=5,
         )
     return values

@@ -121,7 +121,7 @@ def hrf(
     Examples
     --------
     >>> hrf("spm", dt=2.0, duration=12.0).round(2).tolist()
-    [0.0, 0.08, 0.34, 0.35, 0.18, 0.05]
+    [0.0, 0.08, 0.33, 0.34, 0.19, 0.07]
     """
     dt, duration = check.positive("dt", dt), check.positive("duration", duration)
     check.choice("compat", compat, ("nilearn", None))

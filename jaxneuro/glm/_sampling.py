@@ -94,15 +94,15 @@ def _run(options: Sampling, events: Events, n_scans: int) -> np.ndarray:
             oversampling=options.oversampling,
             fir_delays=options.fir_delays,
         )
-    if model is None and options.compat is None:
-        return shares(events, n_scans, tr)
-    if model is None:
-        raise ValueError(
-            'hrf_model is None but compat="neuroboros" needs a response; name one, '
-            'such as "spm".'
-        )
     if options.compat == "neuroboros":
+        if model is None or (isinstance(model, str) and parts(model)[0] == "fir"):
+            raise ValueError(
+                f'hrf_model is {model!r} but compat="neuroboros" needs a response; '
+                'name one, such as "spm".'
+            )
         return neuroboros_columns(
             events, model, n_scans, tr, oversampling=options.oversampling
         )
+    if model is None:
+        return shares(events, n_scans, tr)
     return columns(events, times, _basis(options), tr)

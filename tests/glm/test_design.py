@@ -1,6 +1,7 @@
 import re
 import warnings
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -234,6 +235,15 @@ def test_saved_and_loaded(tmp_path):
     assert_array_equal(np.asarray(again.matrix), made.matrix)
 
 
+def test_travels_through_jax():
+    made = glm.design(EVENTS, 40, TR)
+    total = jax.jit(lambda design: design.matrix.sum())(made)
+    assert_allclose(total, made.matrix.sum(), rtol=1e-5)
+    leaves, structure = jax.tree.flatten(made)
+    assert len(leaves) == 3
+    assert jax.tree.unflatten(structure, leaves).names == made.names
+
+
 def test_nilearn_takes_its_own_functions():
     """There a function is given the TR and the oversampling."""
 
@@ -319,6 +329,8 @@ BAD_OPTIONS = [
     ({"slice_time_ref": 1.5}, "slice_time_ref is 1.5 but must be between 0 and 1"),
     ({"oversampling": 0}, "oversampling is 0 but must be a whole number, 1 or more"),
     ({"hrf_model": None, "compat": "neuroboros"}, "hrf_model is None but compat="),
+    ({"hrf_model": "fir", "compat": "neuroboros"}, "hrf_model is 'fir' but compat="),
+    ({"hrf_model": "fir", "fir_delays": [-1]}, "fir_delays is .* must list whole"),
 ]
 
 
