@@ -108,7 +108,8 @@ def hrf(
     TypeError
         If `model` is no name, array or function.
     ValueError
-        If `model` or `compat` is unknown, or `dt` or `duration` is not positive.
+        If `model` or `compat` is unknown, `dt` or `duration` is not positive, or `dt`
+        is too long for `duration`.
 
     References
     ----------
@@ -125,7 +126,12 @@ def hrf(
     """
     dt, duration = check.positive("dt", dt), check.positive("duration", duration)
     check.choice("compat", compat, ("nilearn", None))
-    n_samples = max(round(duration / dt), 1)
+    n_samples = round(duration / dt)
+    if n_samples < 2:
+        raise ValueError(
+            f"dt is {dt:g} s but must leave 2 samples or more in a duration of "
+            f"{duration:g} s."
+        )
     if isinstance(model, str) and parts(model)[0] == "fir":
         if tr is None:
             raise ValueError(

@@ -24,10 +24,10 @@ def brute_force(condition, model, times, step=0.001):
     table = pd.DataFrame(EVENTS)
     columns = np.zeros((times.size, len(responses(model, tr=TR))))
     for row in table[table.trial_type == condition].itertuples():
-        # An impulse is a very short block of unit area.
-        duration, height = (row.duration, 1.0) if row.duration else (step, 1 / step)
-        n = round(duration / step)
+        n, height = round(row.duration / step), 1.0
         stimulus = row.onset + (np.arange(n) + 0.5) * step
+        if n == 0:  # an impulse has unit area
+            stimulus, height = np.array([row.onset]), 1 / step
         since = times[:, None] - stimulus
         for i, one in enumerate(responses(model, tr=TR)):
             inside = (since >= 0) & (since <= one.length)
@@ -57,7 +57,9 @@ def test_columns_are_convolutions(model, ref):
         orthogonal(brute_force(condition, model, times))
         for condition in ("face", "house", "tone")
     ]
-    assert_allclose(made.matrix[:, :-1], np.concatenate(expected, axis=1), atol=3e-4)
+    # A derivative has a jump, which the sum lacks, where the response is cut at 32 s.
+    error = 2e-6 if model == "spm" else 2e-5
+    assert_allclose(made.matrix[:, :-1], np.concatenate(expected, axis=1), atol=error)
     assert_array_equal(made.matrix[:, -1], 1.0)
 
 

@@ -115,6 +115,8 @@ def test_errors():
         glm.hrf(dt=0.0)
     with pytest.raises(ValueError, match="duration is -1 but must be positive"):
         glm.hrf(dt=DT, duration=-1.0)
+    with pytest.raises(ValueError, match="dt is 30 s but must leave 2 samples"):
+        glm.hrf(dt=30.0)
     with pytest.raises(ValueError, match="compat is 'spm' but must be one of"):
         glm.hrf(dt=DT, compat="spm")
     with pytest.raises(ValueError, match='tr is None but the model "fir" needs it'):
