@@ -145,9 +145,12 @@ def fit_block(
     """
     if plan.rows is not None:
         y = y[plan.rows]
+    low, high = jnp.min(y, axis=0), jnp.max(y, axis=0)
     # A constant says nothing, and what rounding leaves of it is no residual.
-    dead = jnp.all(y == y[:1], axis=0) | ~jnp.isfinite(jnp.sum(y, axis=0))
-    mean = jnp.mean(y, axis=0)
+    dead = (low == high) | ~jnp.isfinite(low + high)
+    # The limits change nothing but keep the compiler from fusing the mean's product
+    # into the difference: its uses would differ by what a large offset rounds.
+    mean = jnp.clip(jnp.mean(y, axis=0), low, high)
     z = y - mean[None]
     x = dot(plan.q.T, z)
     e = z - dot(plan.q, x)

@@ -1,0 +1,88 @@
+"""Factorisations against NumPy and exact numbers."""
+
+from fractions import Fraction
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from jaxneuro.core import linalg
+
+
+def test_factor_is_a_frame_of_the_columns(rng):
+    X = rng.standard_normal((20, 4)) * [1, 1e-6, 1e6, 1]
+    f = linalg.factor(X)
+    assert f.rank == 4
+    assert_allclose(f.q.T @ f.q, np.eye(4), atol=1e-12)
+    assert_allclose(X @ f.basis, f.q, atol=1e-12)
+    size = np.linalg.norm(X, axis=0)
+    back = f.basis @ f.q.T @ X * (size[:, None] / size)
+    assert_allclose(back, np.eye(4), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(20, 6), (5, 9)])
+def test_rank_and_least_norm(rng, shape):
+    n, p = shape
+    X = rng.standard_normal((n, 3)) @ rng.standard_normal((3, p)) * np.arange(1, p + 1)
+    f = linalg.factor(X)
+    assert f.rank == 3
+    assert_allclose(f.basis @ f.q.T, np.linalg.pinv(X, rcond=1e-10), atol=1e-10)
+
+
+def test_units_do_not_decide_the_rank(rng):
+    X = rng.standard_normal((30, 2)) * [1, 1e-18]
+    assert linalg.factor(X).rank == 2
+    assert linalg.factor(np.zeros((5, 2))).rank == 0
+
+
+def hilbert(n):
+    return [[Fraction(1, i + j + 1) for j in range(n)] for i in range(n)]
+
+
+def test_lstsq_of_a_nearly_dependent_matrix():
+    """A Hilbert matrix of condition 1e10 in integers, whose solution is exact."""
+    n, scale = 7, 360360
+    X = np.array([[float(scale * h) for h in row] for row in hilbert(n)])
+    coef = np.arange(1.0, n + 1)[:, None]
+    Y = np.array([[float(sum(int(x) * (j + 1) for j, x in enumerate(r)))] for r in X])
+    s = linalg.lstsq(X, Y)
+    assert s.rank == n
+    assert 1e7 < s.condition < 1e10
+    assert_allclose(s.coef, coef, rtol=1e-10)
+    plain = np.linalg.lstsq(X, Y)[0]
+    assert np.abs(plain - coef).max() > 100 * np.abs(s.coef - coef).max()
+
+
+def test_lstsq_equals_numpy(rng):
+    X, Y = rng.standard_normal((30, 4)), rng.standard_normal((30, 2))
+    s = linalg.lstsq(X, Y)
+    coef = np.linalg.lstsq(X, Y)[0]
+    assert_allclose(s.coef, coef, rtol=1e-12)
+    assert_allclose(s.residuals, Y - X @ coef, atol=1e-13)
+
+
+def test_lstsq_of_dependent_columns_has_least_norm(rng):
+    X = rng.standard_normal((30, 2)) @ rng.standard_normal((2, 5))
+    Y = rng.standard_normal((30, 3))
+    assert_allclose(linalg.lstsq(X, Y).coef, np.linalg.pinv(X) @ Y, atol=1e-12)
+
+
+def test_lower_solve(rng, dtype, tol):
+    L = np.tril(rng.standard_normal((5, 3, 3))) + 3 * np.eye(3)
+    b = rng.standard_normal((5, 3, 2))
+    L, b = (jnp.asarray(array, dtype) for array in (L, b))
+    assert_allclose(linalg.lower_solve(L, b), np.linalg.solve(L, b), **tol)
+    back = np.linalg.solve(np.swapaxes(L, 1, 2), b)
+    assert_allclose(linalg.lower_solve(L, b, transpose=True), back, **tol)
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="X has shape .* two-dimensional"):
+        linalg.factor(np.zeros(3))
+    with pytest.raises(ValueError, match="X has 1 NaN"):
+        linalg.factor(np.array([[np.nan], [1]]))
+    with pytest.raises(ValueError, match="Y has 3 samples but X has 4"):
+        linalg.lstsq(np.ones((4, 1)), np.ones((3, 1)))
+    with pytest.raises(ValueError, match="Y has 1 NaN"):
+        linalg.lstsq(np.ones((2, 1)), np.array([[1], [np.inf]]))
