@@ -29,14 +29,11 @@ def from_columns(table: Any, where: str) -> EventTable:
             "seconds and the condition's name as trial_type."
         )
     names = np.asarray(table["trial_type"], dtype=object)
-    names = np.full(len(names), "", object) if names.ndim == 0 else names
+    _one_per_event(names, "trial_type", where)
     columns = [_numbers(table[name], name, where) for name in ("onset", "duration")]
-    has_modulation = "modulation" in found
-    modulation = (
-        _numbers(table["modulation"], "modulation", where)
-        if has_modulation
-        else np.ones(columns[0].size)
-    )
+    modulation = np.ones(columns[0].size)
+    if "modulation" in found:
+        modulation = _numbers(table["modulation"], "modulation", where)
     sizes = {column.size for column in (*columns, modulation, names)}
     if len(sizes) > 1:
         raise ValueError(
@@ -63,11 +60,7 @@ def _numbers(column: object, name: str, where: str) -> np.ndarray:
             f"events{where} has {bad!r} in column {name!r} but must have numbers, in "
             "seconds for times."
         ) from None
-    if values.ndim != 1:
-        raise ValueError(
-            f"events{where} has column {name!r} of shape {values.shape} but each "
-            "column must be a list with one value per event."
-        )
+    _one_per_event(values, name, where)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         raise ValueError(
@@ -75,6 +68,14 @@ def _numbers(column: object, name: str, where: str) -> np.ndarray:
             f"the first in row {bad[0]}; fill them in or drop these events."
         )
     return values
+
+
+def _one_per_event(column: np.ndarray, name: str, where: str) -> None:
+    if column.ndim != 1:
+        raise ValueError(
+            f"events{where} has column {name!r} of shape {column.shape} but each "
+            "column must be a list with one value per event."
+        )
 
 
 def _is_number(text: str) -> bool:

@@ -25,7 +25,7 @@ def parse(expression: str, known: Collection[str]) -> dict[str, float]:
     """Read a linear combination of names; give the weight of each."""
     if expression.strip() in known:
         return {expression.strip(): 1.0}
-    weights = _Parser(expression, known).read()
+    weights = _Parser(expression).read()
     if weights.get(None):
         raise ValueError(
             f"contrast {expression!r} adds the number {weights[None]:g} to conditions; "
@@ -37,8 +37,8 @@ def parse(expression: str, known: Collection[str]) -> dict[str, float]:
 class _Parser:
     """Sums of products of signed factors, read from left to right."""
 
-    def __init__(self, expression: str, known: Collection[str]) -> None:
-        self.expression, self.known = expression, known
+    def __init__(self, expression: str) -> None:
+        self.expression = expression
         self.tokens = self._tokens()
         self.at = 0
 
@@ -116,13 +116,7 @@ class _Parser:
             raise self._error(f"has {text!r} where a condition is expected")
         if kind == "number":
             return {None: float(text)}
-        name = text[1:-1] if kind == "quoted" else text
-        if name not in self.known:
-            raise ValueError(
-                f"contrast {self.expression!r} names {name!r}, which is not in the "
-                f"design; it has {', '.join(self.known)}."
-            )
-        return {name: 1.0}
+        return {text[1:-1] if kind == "quoted" else text: 1.0}
 
 
 def columns_of(name: str, names: Sequence[str], conditions: Sequence[str]) -> list[int]:
@@ -141,15 +135,14 @@ def contrast_rows(
     spec: object, names: Sequence[str], conditions: Sequence[str], basis: str | None
 ) -> np.ndarray:
     """Weights of one contrast, (1 or n_basis, n_regressors)."""
-    known = [*dict.fromkeys(conditions), *names]
-    if isinstance(spec, str):
-        spec = parse(spec, list(dict.fromkeys(known)))
-    if not isinstance(spec, Mapping):
-        spec = _by_name(spec, names, conditions)
-    if isinstance(spec, np.ndarray):
-        rows = spec[None]
+    known = {*conditions, *names}
+    weights = parse(spec, known) if isinstance(spec, str) else spec
+    if not isinstance(weights, Mapping):
+        weights = _by_name(weights, names, conditions)
+    if isinstance(weights, np.ndarray):
+        rows = weights[None]
     else:
-        unknown = [name for name in spec if name not in known]
+        unknown = [name for name in weights if name not in known]
         if unknown:
             raise ValueError(
                 f"contrast names {', '.join(map(repr, unknown))}, which is not in the "
@@ -157,7 +150,7 @@ def contrast_rows(
             )
         parts = [
             float(weight) * _rows(name, names, conditions, basis)
-            for name, weight in spec.items()
+            for name, weight in weights.items()
         ]
         sizes = {len(part) for part in parts}
         if len(sizes) > 1:

@@ -280,6 +280,7 @@ BAD_EVENTS = [
     (broken(onset=[*SEVEN, "12 s"]), "events has '12 s' in column 'onset' but must"),
     (broken(modulation=[*SEVEN, "n/a"]), "events has 'n/a' in column 'modulation'"),
     (broken(onset=[1.0] * 5), r"columns of \[5, 7\] rows but all must be equally long"),
+    (broken(trial_type="face"), r"column 'trial_type' of shape \(\) but each"),
     (broken(onset=3.0), "column 'onset' of shape .* but each column must be a list"),
     (broken(onset=[*SEVEN, 68.0]), "1 onsets after the end of the run, the first 68 s"),
     (broken(onset=[*SEVEN, 30000]), "in milliseconds, divide them by 1000"),
