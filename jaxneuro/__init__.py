@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import core, datasets, dstrf, estimators, glm, io, signal, simulate, trf, viz
-    from .estimators import TRF
+    from .estimators import GLM, TRF
     from .signal import Lags
 
 __version__ = "0.1.0"
 
-_NAMES = {"Lags": "signal", "TRF": "estimators"}
+_NAMES = {"Lags": "signal", "GLM": "estimators", "TRF": "estimators"}
 
 __all__ = [
+    "GLM",
     "TRF",
     "Lags",
     "__version__",

@@ -22,7 +22,7 @@ ROOMS = {
     "signal": {"core"},
     **dict.fromkeys(MODELS, FLOOR),
     "reliability": {"core"},
-    "estimators": FLOOR | MODELS,
+    "estimators": FLOOR | MODELS | {"io"},  # images that a fit is given
     "io": FLOOR,
     "datasets": {"io"},
     "viz": FLOOR,
