@@ -9,7 +9,20 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import core, datasets, dstrf, estimators, glm, io, signal, simulate, trf, viz
+    from . import (
+        core,
+        datasets,
+        dstrf,
+        estimators,
+        glm,
+        io,
+        linear,
+        reliability,
+        signal,
+        simulate,
+        trf,
+        viz,
+    )
     from .estimators import GLM, TRF
     from .signal import Lags
 
@@ -28,6 +41,8 @@ __all__ = [
     "estimators",
     "glm",
     "io",
+    "linear",
+    "reliability",
     "signal",
     "simulate",
     "trf",

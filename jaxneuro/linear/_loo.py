@@ -1,0 +1,160 @@
+"""Cross-validation in closed form: leave-one-out and its generalised form."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from ..core import search
+from ..core.linalg import dot
+from ..core.score import _ratio
+from ._factor import Whole, shrinkage
+from ._rows import Options, Rows
+from ._score import Block, center_block, cross_total, solve
+
+__all__ = ["closed_block", "closed_scores"]
+
+
+@partial(jax.jit, static_argnames=("scheme", "options"))
+def closed_scores(
+    rows: Rows,
+    final: Whole,
+    Y: jax.Array,
+    alphas: jax.Array,
+    options: Options,
+    *,
+    scheme: str,
+) -> jax.Array:
+    """Score a grid of penalties on a block of targets.
+
+    Parameters
+    ----------
+    rows : Rows
+        Predictors, as one fold.
+    final : Whole
+        Factorisation of all samples.
+    Y : array (n_samples, n_targets)
+        Targets.
+    alphas : array (n_alphas,)
+        Grid.
+    options : Options
+        What selects code.
+    scheme : {"gcv", "loo"}
+        Which estimate of the held-out error.
+
+    Returns
+    -------
+    array (1, n_alphas, n_targets)
+        Scores; R2 is relative to the error of the mean under the same scheme.
+    """
+    return _scores(rows, center_block(rows, Y, options), final, alphas, options, scheme)
+
+
+@partial(jax.jit, static_argnames=("scheme", "options"))
+def closed_block(
+    rows: Rows,
+    final: Whole,
+    Y: jax.Array,
+    alphas: jax.Array,
+    options: Options,
+    *,
+    scheme: str,
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Score, choose each target's penalty, and solve with it.
+
+    Parameters
+    ----------
+    rows, final, Y, alphas, options, scheme
+        As in :func:`closed_scores`.
+
+    Returns
+    -------
+    coef, intercept, scores, alpha, defined : array
+        As in :class:`LinearFit` and :class:`CVFit`.
+    """
+    block = center_block(rows, Y, options)
+    scores = _scores(rows, block, final, alphas, options, scheme)
+    index, defined = search.choose(alphas, scores)
+    coef, intercept = solve(rows, block, final, alphas[index], options)
+    return coef, intercept, scores, alphas[index], defined
+
+
+def _scores(
+    rows: Rows,
+    block: Block,
+    final: Whole,
+    alphas: jax.Array,
+    options: Options,
+    scheme: str,
+) -> jax.Array:
+    root = rows.root.reshape(-1, 1)
+    weight = root[:, 0] ** 2
+    y = block.around_mean(rows).reshape(weight.size, -1)
+    z = dot(final.basis, y if final.on_rows else cross_total(rows, block, options))
+    assert final.gain is not None  # found for a grid
+    keep = shrinkage(final.gain, alphas)  # (rank, n_alphas)
+    if scheme == "gcv":
+        return _gcv(rows, final, y, z, keep, options)[None]
+    if final.on_rows:
+        left, keep = final.basis.T, keep * final.gain[:, None]
+    else:
+        left = dot(rows.flat.T, final.basis.T)
+    lever = dot(left**2, keep)  # (n_rows, n_alphas)
+    alone = jnp.zeros_like(weight)
+    if options.fit_intercept:
+        alone = weight / weight.sum()
+    held_out = _held_out(y, alone)
+
+    def one(item: tuple) -> jax.Array:
+        keep, lever = item
+        error = _held_out(y - dot(left * keep[None], z), lever + alone)
+        if options.metric == "mse":
+            return -(error**2).sum(0) / weight.sum()
+        if options.metric == "r2":
+            return 1 - _ratio((error**2).sum(0), (held_out**2).sum(0))
+        return _correlation(y, y - error, root)
+
+    return jax.lax.map(one, (keep.T, lever.T))[None]
+
+
+def _held_out(residual: jax.Array, lever: jax.Array) -> jax.Array:
+    # A sample that only its own parameter fits has no held-out prediction.
+    free = 1 - lever
+    limit = 10 * jnp.finfo(free.dtype).eps
+    return jnp.where((free > limit)[:, None], residual / free[:, None], jnp.nan)
+
+
+def _correlation(y: jax.Array, predicted: jax.Array, root: jax.Array) -> jax.Array:
+    """Weighted correlation of columns that were multiplied by the root."""
+    share = root / (root**2).sum()
+
+    def centred(values: jax.Array) -> jax.Array:
+        return values - root * (share * values).sum(0)[None]
+
+    a, b = centred(y), centred(predicted)
+    norms = jnp.sqrt((a**2).sum(0)) * jnp.sqrt((b**2).sum(0))
+    return _ratio((a * b).sum(0), norms)
+
+
+def _gcv(
+    rows: Rows,
+    final: Whole,
+    y: jax.Array,
+    z: jax.Array,
+    keep: jax.Array,
+    options: Options,
+) -> jax.Array:
+    assert final.gain is not None
+    gain = final.gain[:, None]
+    used = gain * keep
+    energy = (2 - used) * (used if final.on_rows else keep)
+    power = (y**2).sum(0)[None]
+    sse = jnp.maximum(power - dot(energy.T, z**2), 0)
+    n = (rows.root > 0).sum().astype(y.dtype)
+    constant = int(options.fit_intercept)
+    dof = constant + used.sum(0)[:, None]
+    left = jnp.maximum(n - dof, 1e-3 * n)
+    if options.metric == "mse":
+        return -sse / rows.size.sum() * (n / left) ** 2
+    ratio = ((n - constant) / left) ** 2
+    return 1 - _ratio(sse, jnp.broadcast_to(power, sse.shape)) * ratio
