@@ -10,7 +10,7 @@ import numpy as np
 
 Arrays = dict[str, np.ndarray]
 Data = dict
-ROOMS = ("trf", "spectrogram")
+ROOMS = ("trf", "spectrogram", "oracle")
 
 
 @dataclass(frozen=True, kw_only=True)
