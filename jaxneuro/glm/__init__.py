@@ -5,20 +5,27 @@ from ._clusters import Clusters, clusters, mesh_edges, volume_edges
 from ._contrast import Contrast, f_contrast, fixed_effects, t_contrast
 from ._design import Design, design
 from ._fit import GLMFit, fit
+from ._fractional import FractionalFit, fractional_ridge, fractional_ridge_cv
 from ._gls import Information
+from ._group import one_sample, partition, two_sample
 from ._hrf import hrf
+from ._hrf_library import HRFSearch, hrf_library, hrf_search
 from ._multiple import fdr
 from ._permute import PermutationTest, permutation_test
+from ._single_trial import lsa, lss
 from ._summary import predict, r2, residuals
 from ._tails import Tails, tails
 from ._tfce import tfce
+from ._voxelwise import fit_voxelwise
 
 __all__ = [
     "ClusterTest",
     "Clusters",
     "Contrast",
     "Design",
+    "FractionalFit",
     "GLMFit",
+    "HRFSearch",
     "Information",
     "PermutationTest",
     "TFCETest",
@@ -29,9 +36,18 @@ __all__ = [
     "f_contrast",
     "fdr",
     "fit",
+    "fit_voxelwise",
     "fixed_effects",
+    "fractional_ridge",
+    "fractional_ridge_cv",
     "hrf",
+    "hrf_library",
+    "hrf_search",
+    "lsa",
+    "lss",
     "mesh_edges",
+    "one_sample",
+    "partition",
     "permutation_test",
     "predict",
     "r2",
@@ -40,5 +56,6 @@ __all__ = [
     "tails",
     "tfce",
     "tfce_test",
+    "two_sample",
     "volume_edges",
 ]
