@@ -7,9 +7,9 @@ import numpy as np
 from .. import signal, viz
 from .report import Figure
 
-__all__ = ["canvas", "fields_figure", "signals_figure"]
+__all__ = ["canvas", "fields_figure", "map_figure", "signals_figure"]
 
-MOST_FIELDS = 24
+MOST_FIELDS, MOST_SLICES = 24, 12
 
 
 def canvas(
@@ -81,3 +81,35 @@ def fields_figure(
             ax=axes,
         )
     return Figure(figure=figure, caption=caption)
+
+
+def map_figure(
+    volume: np.ndarray,
+    affine: np.ndarray | None,
+    *,
+    label: str,
+    threshold: float | None = None,
+    title: str | None = None,
+) -> Any:
+    """Draw a map on up to twelve slices, and return the Matplotlib figure."""
+    held = np.isfinite(volume) & (volume != 0)
+    n_slices = min(MOST_SLICES, int(held.any((0, 1)).sum()))
+    n_rows = 1 if n_slices <= 6 else 2
+    n_columns = -(-n_slices // n_rows)
+    width = float(np.clip(9.5 / n_columns, 1.4, 3.4))
+    figure, axes = canvas(9.5, 5.0, n_rows, n_columns)
+    viz.map_mosaic(
+        volume,
+        affine=affine,
+        threshold=threshold,
+        n_slices=n_slices,
+        label=label,
+        title=title,
+        ax=axes,
+    )
+    # As high as slices of this shape need.
+    corner = axes[0, 0]
+    (left, right), (low, high) = corner.get_xlim(), corner.get_ylim()
+    height = width * (high - low) * corner.get_aspect() / (right - left)
+    figure.set_size_inches(1.2 + width * n_columns, 0.5 + (height + 0.25) * n_rows)
+    return figure

@@ -37,6 +37,11 @@ MODELS = (
         help="temporal response function, forward or backward",
         module="_fit_trf",
     ),
+    Model(
+        name="glm",
+        help="first-level model of fMRI: maps of contrasts, and a report",
+        module="_fit_glm",
+    ),
 )
 
 

@@ -8,7 +8,7 @@ from . import _axes  # noqa: F401  # first: it says what to do without Matplotli
 from ._contrasts import contrast, fir
 from ._design import correlation_matrix, design_matrix, regressors
 from ._fields import trf, trf_grid
-from ._maps import map_mosaic
+from ._maps import map_mosaic, z_histogram
 from ._scores import alpha_curve, null_distribution, scores
 from ._signals import reconstruction, response, spectrogram
 
@@ -27,4 +27,5 @@ __all__ = [
     "contrast",
     "fir",
     "map_mosaic",
+    "z_histogram",
 ]

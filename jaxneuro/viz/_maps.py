@@ -12,9 +12,9 @@ from matplotlib.colors import Colormap, ListedColormap, to_rgba
 from matplotlib.ticker import FixedLocator
 
 from ..core import check
-from ._axes import colorbar, given_axes, new_grid
+from ._axes import BLUE, GREY, ORANGE, colorbar, given_axes, new_axes, new_grid, plain
 
-__all__ = ["map_mosaic"]
+__all__ = ["map_mosaic", "z_histogram"]
 
 _SHADE = "#D4D4D4"  # targets below the threshold
 _CMAP = "RdBu_r"  # as the other maps around zero
@@ -252,7 +252,7 @@ def _panels(n_slices: int, n_columns: int | None) -> np.ndarray:
 def _name(axis: int, index: int, centres: list[np.ndarray] | None) -> str:
     if centres is None:
         return f"slice {index}"
-    return f"{'xyz'[axis]} = {centres[axis][index]:.0f} mm"
+    return f"{'xyz'[axis]} = {round(centres[axis][index], 1):g} mm"
 
 
 def _sides(panel: Axes) -> None:
@@ -280,3 +280,64 @@ def _bar(
         ends = [low, -threshold, threshold, high] if low < 0 else [low, threshold, high]
         bar.yaxis.set_major_locator(FixedLocator(ends))
         bar.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+
+
+def z_histogram(
+    z_score: ArrayLike,
+    *,
+    threshold: float | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the distribution of z values beside that of noise alone.
+
+    Where nothing responds the bars follow the standard normal curve; responses make
+    its tails heavier, and a wrong noise model the whole of it wider.
+
+    Parameters
+    ----------
+    z_score : array (n_targets,)
+        Map of z values; NaN is left out.
+    threshold : float, optional
+        Absolute value to mark.
+    title : str, optional
+        Title.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. Default: a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes.
+
+    Raises
+    ------
+    ValueError
+        If no value is finite.
+    """
+    values = np.asarray(z_score, float).ravel()
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        raise ValueError("z_score holds no finite value.")
+    ax = new_axes(ax, (5.5, 3.2))
+    plain(ax)
+    limit = max(4.0, float(np.abs(values).max()))
+    edges = np.linspace(-limit, limit, 81)
+    ax.hist(
+        values, edges.tolist(), density=True, color=BLUE, alpha=0.6, label="Targets"
+    )
+    at = np.linspace(-limit, limit, 400)
+    noise = np.exp(-0.5 * at**2) / np.sqrt(2 * np.pi)
+    ax.plot(at, noise, color=GREY, linewidth=1.5, label="Noise alone")
+    if threshold is not None and threshold < limit:
+        for side in (-threshold, threshold):
+            ax.axvline(side, color=ORANGE, linewidth=1.2, linestyle="--")
+        ax.plot([], [], color=ORANGE, linestyle="--", label=f"± {threshold:.2f}")
+    # The logarithm shows the tails, which is where responses are.
+    ax.set_yscale("log")
+    ax.set(
+        ylim=(0.3 / (values.size * (edges[1] - edges[0])), 1.5), xlim=(-limit, limit)
+    )
+    ax.set(xlabel="z value", ylabel="Density", title=title or "")
+    ax.legend(frameon=False, fontsize="small")
+    return ax

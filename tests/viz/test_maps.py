@@ -133,3 +133,20 @@ def test_panels(volume, inside, n_slices):
 def test_errors(volume, options, message):
     with pytest.raises(ValueError, match=message):
         viz.map_mosaic(**{"volume": volume, **options})
+
+
+def test_distribution_beside_noise(rng, inside):
+    z = np.append(rng.standard_normal(20_000), np.nan)
+    ax = viz.z_histogram(z, threshold=3.0, title="Faces")
+    assert ax.get_xlabel() == "z value"
+    curve = next(line for line in ax.lines if line.get_label() == "Noise alone")
+    heights = np.array([bar.get_height() for bar in ax.patches])
+    middles = np.array([bar.get_x() + bar.get_width() / 2 for bar in ax.patches])
+    near = np.abs(middles) < 2
+    expected = np.interp(middles[near], *curve.get_data())
+    assert_allclose(heights[near], expected, rtol=0.25)
+    dashed = [line.get_xdata() for line in ax.lines if line.get_linestyle() == "--"]
+    assert [x[0] for x in dashed if len(x)] == [-3.0, 3.0]
+    inside(ax)
+    with pytest.raises(ValueError, match="z_score holds no finite value"):
+        viz.z_histogram([np.nan])
