@@ -1,16 +1,61 @@
 """Kernels of the dSTRF room."""
 
+import jax.numpy as jnp
+
 from jaxneuro import dstrf
 
-from .table import Row
+from .table import LAGS, TRIAL, L, N, P, Row, T
 
 MODULES = ("dstrf",)
 HOST = {
     "dstrf.complexity": "singular values in float64, whatever the input",
     "dstrf.temporal_hold": "a test on ranks",
     "dstrf.shape_change": "ends in singular values in float64",
+    "dstrf.measures": "streams all of these",
 }
+D = (N, T, L, P)
+
+
+def network(coef, windows):
+    """A smooth network of one layer."""
+    return jnp.tanh(jnp.einsum("blp,lpt->bt", windows, coef, precision="highest"))
+
+
+def estimate(X, coef):
+    return dstrf.estimate(network, coef, X, LAGS, trial_id=TRIAL, chunk_size=9)
+
+
+def error(d, X, Y):
+    return dstrf.reconstruction_error(d, Y, X, LAGS, trial_id=TRIAL)
+
 
 ROWS = [
+    Row("dstrf.estimate", estimate, {"X": (N, P), "coef": (L, P, T)}, D),
+    Row(
+        "dstrf.reconstruct",
+        lambda d, X: dstrf.reconstruct(d, X, LAGS, trial_id=TRIAL),
+        {"dstrf": D, "X": (N, P)},
+        (N, T),
+    ),
+    Row(
+        "dstrf.reconstruction_error",
+        error,
+        {"dstrf": D, "X": (N, P), "Y": (N, T)},
+        (T,),
+    ),
+    Row(
+        "dstrf.consensus",
+        lambda members: dstrf.consensus(members, quantile=0.8),
+        {"members": (5, 3, T, L, P)},
+        (3, T, L, P),
+        jumps="entries of mixed sign become zero",
+    ),
+    Row(
+        "dstrf.sign_consistency",
+        dstrf.sign_consistency,
+        {"members": (5, 3, T, L, P)},
+        (3, T, L, P),
+        jumps="it counts signs",
+    ),
     Row("dstrf.gain_change", dstrf.gain_change, {"dstrf": (9, 2, 4, 3)}, (2,)),
 ]

@@ -1,0 +1,349 @@
+"""The Jacobian of a network at every moment."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from ..core import check
+from ..core.linalg import dot
+from ..signal import Lags
+from ..signal._trials import Segments, segments
+from ._sparse import sparse_forward
+
+__all__ = ["estimate", "reconstruct", "reconstruction_error"]
+
+_MODES = ("auto", "fwd", "rev", "layers")
+_BUDGET = 3e6  # bytes of one block of receptive fields: it stays in the cache
+_BLOCK = 64  # targets, or inputs, that are differentiated together
+
+
+def estimate(
+    apply: Callable,
+    variables: Any,
+    X: ArrayLike,
+    lags: Lags,
+    *,
+    trial_id: ArrayLike | None = None,
+    targets: ArrayLike | None = None,
+    mode: str = "auto",
+    chunk_size: int | None = None,
+) -> jax.Array:
+    """Compute the receptive field of every target at every time.
+
+    The dSTRF is the derivative of the prediction at time ``t`` by each sample of the
+    stimulus in the window of lags. For a linear model it is the TRF at every time.
+
+    Parameters
+    ----------
+    apply : function
+        ``apply(variables, windows)`` maps ``(batch, n_lags, n_features)``, lags
+        ascending, to ``(batch, n_targets)``, each window by itself. A function with a
+        method ``layers(variables)`` may describe itself as a stack of causal
+        convolutions, as :func:`jaxneuro.nn.functional` does.
+    variables : pytree
+        Parameters of the network, on which nothing is differentiated.
+    X : array (n_times, n_features)
+        Stimulus.
+    lags : Lags
+        Window that the network sees; ``tmin=0`` for a causal network.
+    trial_id : int array (n_times,), optional
+        Trial of each sample; beyond its trial the stimulus is zero. Default: one trial.
+    targets : int array (n_chosen,), optional
+        Targets to differentiate. Default: all.
+    mode : {"auto", "fwd", "rev", "layers"}
+        "rev" costs two evaluations per target, "fwd" one per lag and feature, "layers"
+        two per target of the network's own sparse form, which evaluates hidden layers
+        only at the times that an output depends on. "auto" takes "layers" where the
+        network describes itself, else whichever of the others needs fewer evaluations.
+    chunk_size : int, optional
+        Windows differentiated together. Default: as many as make a block of results of
+        3 MB, 1 at least, which keeps it in the cache.
+
+    Returns
+    -------
+    array (n_times, n_targets, n_lags, n_features)
+        The dSTRF, lags ascending. It is ``n_targets n_lags n_features`` times as long
+        as the recording; :func:`measures` never holds it whole.
+
+    Raises
+    ------
+    ValueError
+        If `mode` is unknown or "layers" for a network that does not describe itself, if
+        the network's receptive field exceeds the window, or its output is not
+        ``(batch, n_targets)``.
+
+    References
+    ----------
+    .. [1] Keshishian et al., Understanding auditory processing with dynamic
+       spectrotemporal receptive fields, eLife, 2020, doi:10.7554/eLife.53445. Numbers
+       of the DSTRF toolbox (naplab), whose lag axis is reversed.
+    """
+    check.choice("mode", mode, _MODES)
+    X = check.float_array("X", X, ndim=2)
+    return frames_at(
+        apply,
+        variables,
+        X,
+        segments(trial_id, X.shape[0]),
+        jnp.arange(X.shape[0], dtype=jnp.int32),
+        None if targets is None else jnp.asarray(targets),
+        lags=lags,
+        mode=mode,
+        chunk_size=chunk_size,
+    )
+
+
+@partial(jax.jit, static_argnames=("apply", "lags", "mode", "chunk_size"))
+def frames_at(
+    apply: Callable,
+    variables: Any,
+    X: jax.Array,
+    runs: Segments,
+    times: jax.Array,
+    chosen: jax.Array | None,
+    *,
+    lags: Lags,
+    mode: str,
+    chunk_size: int | None,
+) -> jax.Array:
+    """Compute the dSTRF at some times.
+
+    Parameters
+    ----------
+    apply, variables, X, lags, mode, chunk_size
+        As :func:`estimate` takes them.
+    runs : Segments
+        Trial of each sample.
+    times : int array (n_frames,)
+        Samples at which to compute it.
+    chosen : int array (n_chosen,), or None
+        Targets, or all.
+
+    Returns
+    -------
+    array (n_frames, n_chosen, n_lags, n_features)
+        The dSTRF.
+    """
+    n_frames, n_features = times.size, X.shape[1]
+    n_targets = count_outputs(apply, variables, (lags.n_lags, n_features), X.dtype)
+    chosen = jnp.arange(n_targets) if chosen is None else chosen
+    if chunk_size is None:
+        frame = X.dtype.itemsize * chosen.size * lags.n_lags * n_features
+        chunk_size = int(_BUDGET // frame)
+    chunk_size = min(max(chunk_size, 1), max(n_frames, 1))
+    layers = _describe(apply, variables, mode)
+    forward = partial(apply, variables)
+    if layers is not None:
+        forward = partial(sparse_forward, layers, lags)
+    elif mode == "auto":
+        mode = "fwd" if lags.n_lags * n_features < chosen.size else "rev"
+    jacobian = _forward_mode if mode == "fwd" else _reverse_mode
+    offset = jnp.asarray(lags.samples, dtype=jnp.int32)
+
+    def chunk(times: jax.Array) -> jax.Array:
+        windows = _windows(X, times, offset, runs)
+        return jacobian(lambda w: forward(w)[:, chosen], windows)
+
+    n_chunks = -(-n_frames // chunk_size)
+    times = jnp.pad(times, (0, n_chunks * chunk_size - n_frames), mode="edge")
+    result = jax.lax.map(chunk, times.reshape(n_chunks, chunk_size))
+    return result.reshape(-1, *result.shape[2:])[:n_frames]
+
+
+def reconstruct(
+    dstrf: ArrayLike, X: ArrayLike, lags: Lags, *, trial_id: ArrayLike | None = None
+) -> jax.Array:
+    """Multiply every frame with the stimulus that it is the receptive field of.
+
+    For a network whose layers have no constants and "relu" or "leaky_relu" between
+    them this is its prediction. A constant after the last layer is what is missing
+    then; constants in hidden layers and other activations make it an approximation.
+
+    Parameters
+    ----------
+    dstrf : array (n_times, n_targets, n_lags, n_features)
+        Receptive field at every time.
+    X : array (n_times, n_features)
+        Stimulus.
+    lags : Lags
+        Window of the dSTRF.
+    trial_id : int array (n_times,), optional
+        Trial of each sample. Default: one trial.
+
+    Returns
+    -------
+    array (n_times, n_targets)
+        Prediction of the locally linear model.
+
+    Raises
+    ------
+    ValueError
+        If the axes of `dstrf` differ from those of `X` and `lags`.
+    """
+    dstrf = check.float_array("dstrf", dstrf, ndim=4)
+    X = check.float_array("X", X, ndim=2)
+    expected = (X.shape[0], lags.n_lags, X.shape[1])
+    if (dstrf.shape[0], *dstrf.shape[2:]) != expected:
+        raise ValueError(
+            f"dstrf has shape {dstrf.shape} but X and lags ask for "
+            f"({expected[0]}, n_targets, {expected[1]}, {expected[2]})."
+        )
+    return _reconstruct(dstrf, X, segments(trial_id, X.shape[0]), lags=lags)
+
+
+@partial(jax.jit, static_argnames="lags")
+def _reconstruct(
+    dstrf: jax.Array, X: jax.Array, runs: Segments, *, lags: Lags
+) -> jax.Array:
+    offset = jnp.asarray(lags.samples, dtype=jnp.int32)
+
+    def one(item: tuple[jax.Array, jax.Array]) -> jax.Array:
+        frame, time = item
+        window = _windows(X, time[None], offset, runs)[0]
+        return dot(frame.reshape(frame.shape[0], -1), window.ravel())
+
+    return jax.lax.map(one, (dstrf, jnp.arange(X.shape[0], dtype=jnp.int32)))
+
+
+def reconstruction_error(
+    dstrf: ArrayLike,
+    prediction: ArrayLike,
+    X: ArrayLike,
+    lags: Lags,
+    *,
+    trial_id: ArrayLike | None = None,
+) -> jax.Array:
+    """Measure how far the dSTRF is from explaining the prediction by itself.
+
+    Parameters
+    ----------
+    dstrf : array (n_times, n_targets, n_lags, n_features)
+        Receptive field at every time.
+    prediction : array (n_times, n_targets)
+        Output of the network.
+    X : array (n_times, n_features)
+        Stimulus.
+    lags : Lags
+        Window of the dSTRF.
+    trial_id : int array (n_times,), optional
+        Trial of each sample. Default: one trial.
+
+    Returns
+    -------
+    array (n_targets,)
+        Root of the mean squared difference between `prediction` and
+        :func:`reconstruct`, over that of the prediction: 0 where the identity
+        ``y = <dSTRF, x>`` holds; see there for what breaks it. NaN for predictions of
+        zero.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit together.
+    """
+    explained = reconstruct(dstrf, X, lags, trial_id=trial_id)
+    prediction = check.float_array("prediction", prediction, ndim=2)
+    if prediction.shape != explained.shape:
+        raise ValueError(
+            f"prediction has shape {prediction.shape} but the dSTRF explains "
+            f"{explained.shape}, (n_times, n_targets)."
+        )
+    size = (prediction**2).mean(0)
+    error = ((prediction - explained) ** 2).mean(0)
+    defined = size > 0
+    return jnp.where(defined, jnp.sqrt(error / jnp.where(defined, size, 1)), jnp.nan)
+
+
+def count_outputs(
+    apply: Callable, variables: Any, shape: tuple[int, int], dtype: Any
+) -> int:
+    """Count the targets of a network, from its shapes alone.
+
+    Parameters
+    ----------
+    apply, variables
+        The network.
+    shape : (n_lags, n_features)
+        One window.
+    dtype : dtype
+        Of the windows.
+
+    Returns
+    -------
+    int
+        Number of targets.
+
+    Raises
+    ------
+    ValueError
+        If its output is not ``(batch, n_targets)``.
+    """
+    window = jax.ShapeDtypeStruct((3, *shape), dtype)
+    output = jax.eval_shape(apply, variables, window)
+    if not (hasattr(output, "shape") and len(output.shape) == 2):
+        raise ValueError(
+            f"apply gives {jax.tree.map(jnp.shape, output)} for windows of shape "
+            f"{window.shape} but must give an array (batch, n_targets)."
+        )
+    if output.shape[0] != 3:
+        raise ValueError(
+            f"apply gives {output.shape[0]} outputs for 3 windows but must give one "
+            "for each: (batch, n_targets)."
+        )
+    return output.shape[1]
+
+
+def _describe(apply: Callable, variables: Any, mode: str) -> Any:
+    """Layers of a network, None where it does not or need not tell them."""
+    if mode not in ("auto", "layers"):
+        return None
+    describe = getattr(apply, "layers", None)
+    layers = None if describe is None else describe(variables)
+    if layers is None and mode == "layers":
+        raise ValueError(
+            "mode is 'layers' but the network does not describe its layers; use "
+            "'auto', 'rev' or 'fwd'."
+        )
+    return layers
+
+
+def _reverse_mode(forward: Callable, windows: jax.Array) -> jax.Array:
+    """Differentiate outputs one by one: (n, n_targets, n_lags, n_features)."""
+    output, pull = jax.vjp(forward, windows)
+    n, n_targets = output.shape
+
+    def one(target: jax.Array) -> jax.Array:
+        # Windows do not mix, so all of them are asked at once.
+        unit = (jnp.arange(n_targets) == target).astype(output.dtype)
+        return pull(jnp.broadcast_to(unit[None], output.shape))[0]
+
+    rows = jax.lax.map(one, jnp.arange(n_targets), batch_size=min(_BLOCK, n_targets))
+    return jnp.moveaxis(rows, 0, 1)
+
+
+def _forward_mode(forward: Callable, windows: jax.Array) -> jax.Array:
+    """Differentiate by inputs one by one: the same array."""
+    _, push = jax.linearize(forward, windows)
+    shape = windows.shape[1:]
+    size = shape[0] * shape[1]
+
+    def one(place: jax.Array) -> jax.Array:
+        unit = (jnp.arange(size) == place).astype(windows.dtype).reshape(1, *shape)
+        return push(jnp.broadcast_to(unit, windows.shape))
+
+    columns = jax.lax.map(one, jnp.arange(size), batch_size=min(_BLOCK, size))
+    return jnp.moveaxis(columns, 0, 2).reshape(*columns.shape[1:], *shape)
+
+
+def _windows(
+    X: jax.Array, times: jax.Array, offset: jax.Array, runs: Segments
+) -> jax.Array:
+    """Lag windows at some times, (n, n_lags, n_features)."""
+    source = times[:, None] - offset[None]
+    start, stop = runs.start[times][:, None], runs.stop[times][:, None]
+    rows = X.at[source].get(mode="clip")
+    return jnp.where(((source >= start) & (source < stop))[:, :, None], rows, 0)
