@@ -23,17 +23,23 @@ if TYPE_CHECKING:
         trf,
         viz,
     )
-    from .estimators import GLM, TRF
+    from .estimators import GLM, TRF, LassoCV
     from .signal import Lags
 
 __version__ = "0.1.0"
 
-_NAMES = {"Lags": "signal", "GLM": "estimators", "TRF": "estimators"}
+_NAMES = {
+    "Lags": "signal",
+    "GLM": "estimators",
+    "TRF": "estimators",
+    "LassoCV": "estimators",
+}
 
 __all__ = [
     "GLM",
     "TRF",
     "Lags",
+    "LassoCV",
     "__version__",
     "core",
     "datasets",
