@@ -221,22 +221,36 @@ def _step(
     )
     if test_xy is None:
         return s
-    slope = jnp.where(goes, 2 * (direction * (s.test - test_xy)).sum(0), 0)
-    curve = jnp.where(goes, (direction * product[p:]).sum(0), 0)
+    way = _Way(direction, product[p:], length, goes)
     row = jnp.where(here.live & ~turn.spoiled, here.at, max_iter + 1)
+    return _record(s, way, test_xy, turn.level / n, row)
 
-    def put(knots: jax.Array, value: jax.Array) -> jax.Array:
-        return knots.at[row, lane].set(value, mode="drop")
 
-    k = s.knots
+class _Way(NamedTuple):
+    """From one knot to the next: where to, its test products, how far, and who."""
+
+    direction: jax.Array
+    product: jax.Array
+    length: jax.Array
+    goes: jax.Array
+
+
+def _record(
+    s: Path, way: _Way, test_xy: jax.Array, alpha: jax.Array, row: jax.Array
+) -> Path:
+    """Note the knot that is left, and go on with the held-out error."""
+    slope = (way.direction * (s.test - test_xy)).sum(0)
+    slope = jnp.where(way.goes, 2 * slope, 0)
+    curve = jnp.where(way.goes, (way.direction * way.product).sum(0), 0)
+    lane = jnp.arange(row.size, dtype=jnp.int32)
+    values = Knots(alpha, s.error, slope, curve)
     return s._replace(
-        test=s.test + length[None] * product[p:],
-        error=s.error + length * (slope + length * curve),
-        knots=Knots(
-            put(k.alpha, turn.level / n),
-            put(k.error, s.error),
-            put(k.slope, slope),
-            put(k.curve, curve),
+        test=s.test + way.length[None] * way.product,
+        error=s.error + way.length * (slope + way.length * curve),
+        knots=jax.tree.map(
+            lambda knots, value: knots.at[row, lane].set(value, mode="drop"),
+            s.knots,
+            values,
         ),
     )
 
