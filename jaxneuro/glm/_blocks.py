@@ -1,6 +1,9 @@
 """Blocks of targets: in from anything that can be sliced, out to host memory."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,6 +18,7 @@ __all__ = ["cast", "compute_dtype", "map_targets"]
 
 _CACHE, _DEVICE = 4 << 20, 256 << 20  # bytes of a block on CPU and on accelerators
 _READ = 64 << 20  # bytes that are read from disk at once
+_MAX_THREADS = 4
 
 
 def compute_dtype(Y: Sliceable | jax.Array) -> np.dtype:
@@ -85,70 +89,61 @@ def map_targets(
     if any(isinstance(array, Tracer) for array in arrays):
         return kernel(*(jnp.asarray(array, dtype) for array in arrays))
     n_targets = arrays[0].shape[1]
-    on_host = not any(isinstance(array, jax.Array) for array in arrays)
-    sink = _Sink(n_targets, on_host)
     room = _CACHE if jax.default_backend() == "cpu" else _DEVICE
     size = min(n_targets, max(128, room // bytes_each // 128 * 128))
-    waiting = None
-    for start, blocks in _read(arrays, size, dtype):
-        result = kernel(*blocks)
-        # Copying a result overlaps with the work on the next, and no further.
-        if waiting is not None:
-            sink.store(*waiting)
-        waiting = start, result
-    if waiting is not None:
-        sink.store(*waiting)
-    return sink.collect()
+    # The last block begins early, so that all have one size: one compilation.
+    starts = [min(s, n_targets - size) for s in range(0, n_targets, max(size, 1))]
+    if any(isinstance(array, jax.Array) for array in arrays):
+        parts = [_apply(kernel, arrays, slice(s, s + size), dtype) for s in starts]
+        fresh = n_targets - size * (len(parts) - 1)
+        parts[-1] = jax.tree.map(lambda x: x[..., size - fresh :], parts[-1])
+        return jax.tree.map(lambda *x: jnp.concatenate(x, axis=-1), *parts)
+    return _on_host(kernel, arrays, starts, size, dtype)
 
 
-def _read(arrays: tuple, size: int, dtype: np.dtype) -> Iterator[tuple[int, list]]:
-    """Blocks of equal size; from disk many are read at once."""
+def _apply(kernel: Callable, arrays: Sequence, where: slice, dtype: np.dtype) -> Any:
+    return kernel(*(jnp.asarray(array[:, where], dtype) for array in arrays))
+
+
+def _on_host(
+    kernel: Callable, arrays: tuple, starts: list[int], size: int, dtype: np.dtype
+) -> Any:
+    """Write results in place, a few blocks at a time.
+
+    Copies to and from the device, and what XLA does on one core, overlap between
+    threads; each holds one block.
+    """
     n_targets = arrays[0].shape[1]
-    bytes_each = sum(array.shape[0] * array.dtype.itemsize for array in arrays)
-    step = max(1, _READ // max(bytes_each * size, 1)) * size
-    for low in range(0, n_targets, step):
-        chunks = [
-            array[:, low : low + step]
-            if type(array) is np.ndarray or isinstance(array, jax.Array)
-            else read_columns(array, low, min(low + step, n_targets), array.dtype)
-            for array in arrays
-        ]
-        for start in range(low, min(low + step, n_targets), size):
-            inside = slice(start - low, start - low + size)
-            parts = [chunk[:, inside] for chunk in chunks]
-            missing = size - parts[0].shape[1]
-            blocks = [jnp.asarray(part, dtype) for part in parts]
-            if missing:
-                blocks = [jnp.pad(b, ((0, 0), (0, missing))) for b in blocks]
-            yield start, blocks
+    shapes = [jax.ShapeDtypeStruct((a.shape[0], size), dtype) for a in arrays]
+    out = jax.tree.map(
+        lambda x: np.empty((*x.shape[:-1], n_targets), x.dtype),
+        jax.eval_shape(kernel, *shapes),
+    )
+    x64 = jnp.zeros(()).dtype == np.float64
 
+    def work(chunks: list, low: int, start: int) -> None:
+        # The switch is the thread's own.
+        with jax.enable_x64(x64):
+            where = slice(start - low, start - low + size)
+            result = _apply(kernel, chunks, where, dtype)
 
-class _Sink:
-    """Collects blocks of results, in place on the host."""
+            def store(whole: np.ndarray, block: jax.Array) -> None:
+                whole[..., start : start + size] = np.asarray(block)
 
-    def __init__(self, n_targets: int, on_host: bool) -> None:
-        self.n_targets, self.on_host = n_targets, on_host
-        self.whole: Any = None
-        self.parts: list = []
+            jax.tree.map(store, out, result)
 
-    def store(self, start: int, result: Any) -> None:
-        if not self.on_host:
-            self.parts.append(result)
-            return
-        if self.whole is None:
-            self.whole = jax.tree.map(
-                lambda x: np.empty((*x.shape[:-1], self.n_targets), x.dtype), result
-            )
-        stop = min(start + jax.tree.leaves(result)[0].shape[-1], self.n_targets)
-
-        def copy(whole: np.ndarray, block: jax.Array) -> None:
-            whole[..., start:stop] = np.asarray(block)[..., : stop - start]
-
-        jax.tree.map(copy, self.whole, result)
-
-    def collect(self) -> Any:
-        if self.on_host:
-            return self.whole
-        return jax.tree.map(
-            lambda *x: jnp.concatenate(x, axis=-1)[..., : self.n_targets], *self.parts
-        )
+    in_memory = all(type(array) is np.ndarray for array in arrays)
+    row = sum(array.shape[0] * array.dtype.itemsize for array in arrays)
+    together = len(starts) if in_memory else max(1, _READ // max(row * size, 1))
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS)) as pool:
+        for first in range(0, len(starts), together):
+            group = starts[first : first + together]
+            low, high = group[0], group[-1] + size
+            chunks = [
+                array[:, low:high]
+                if type(array) is np.ndarray
+                else read_columns(array, low, high, array.dtype)
+                for array in arrays
+            ]
+            list(pool.map(partial(work, chunks, low), group))
+    return out

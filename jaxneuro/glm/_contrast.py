@@ -13,6 +13,7 @@ from ..core import check
 from ..core.linalg import dot
 from ..core.struct import static, struct
 from ._blocks import cast, compute_dtype, map_targets
+from ._dof import effective_dof
 from ._fit import GLMFit
 from ._gls import Information, gram, squares, whiten_rows
 from ._tails import TailTable, read_tails, tail_table
@@ -38,8 +39,9 @@ class Contrast:
         t or F.
     p_value, z_score, neg_log10_p : array (n_contrasts, n_targets)
         One-sided p, the normal deviate with that p, and -log10 of p.
-    dof : float
-        Degrees of freedom of the noise.
+    dof : tuple of float
+        Degrees of freedom of each contrast: those of the fit, less what estimated
+        autoregressive coefficients cost.
     dof_num : tuple of int
         Rank of each F contrast; empty for t.
     kind : {"t", "F"}
@@ -54,7 +56,7 @@ class Contrast:
     p_value: jax.Array | np.ndarray
     z_score: jax.Array | np.ndarray
     neg_log10_p: jax.Array | np.ndarray
-    dof: float = static()  # type: ignore[assignment]  # a dataclass field
+    dof: tuple[float, ...] = static()  # type: ignore[assignment]  # a dataclass field
     dof_num: tuple[int, ...] = static(default=())  # type: ignore[assignment]  # a dataclass field
     kind: str = static(default="t")  # type: ignore[assignment]  # a dataclass field
     compat: str | None = static(default=None)  # type: ignore[assignment]  # a dataclass field
@@ -175,11 +177,14 @@ def fixed_effects(
                 f"contrasts[0] is {first.kind} of shape {first.effect.shape}; combine "
                 "the same contrasts of every run."
             )
-    dofs = np.asarray([run.dof for run in runs] if dof is None else dof, np.float64)
-    if dofs.shape != (len(runs),):
-        raise ValueError(
-            f"dof has shape {dofs.shape} but there are {len(runs)} runs; give one each."
-        )
+    dofs = np.array([run.dof for run in runs])  # (n_runs, n_contrasts)
+    if dof is not None:
+        if np.shape(dof) != (len(runs),):
+            raise ValueError(
+                f"dof has shape {np.shape(dof)} but there are {len(runs)} runs; give "
+                "one number for each."
+            )
+        dofs = np.broadcast_to(np.asarray(dof, np.float64)[:, None], dofs.shape)
     effect, variance = _combine(
         tuple((run.effect, run.variance) for run in runs), weighted=precision_weighted
     )
@@ -190,7 +195,7 @@ def fixed_effects(
         partial(_combined, shape=effect.shape[:-1]),
         (flat, variance),
         6 * flat.shape[0] * flat.dtype.itemsize,
-        dof=float(dofs.sum()),
+        dof=tuple(float(d) for d in dofs.sum(axis=0)),
         dof_num=first.dof_num,
         compat=first.compat,
     )
@@ -268,6 +273,7 @@ def _independent(fit: GLMFit, rows: np.ndarray) -> np.ndarray:
 def _test(fit: GLMFit, tests: list[np.ndarray], dof_num: tuple[int, ...]) -> Contrast:
     """Compute the tests block by block."""
     dtype = compute_dtype(fit.coef)  # type: ignore[arg-type]  # an array
+    dof = _dof(fit, tests if dof_num else list(tests[0][:, None]))
     info, weights = cast(
         (fit.information, tuple((rows, rows @ fit.basis) for rows in tests)), dtype
     )
@@ -275,10 +281,27 @@ def _test(fit: GLMFit, tests: list[np.ndarray], dof_num: tuple[int, ...]) -> Con
         partial(_estimated, info, weights),
         (fit.coef, fit.variance[None], fit.ar),
         (fit.basis.shape[0] + 4 * sum(len(rows) for rows in tests)) * dtype.itemsize,
-        dof=fit.dof,
+        dof=dof,
         dof_num=dof_num,
         compat=fit.compat,
     )
+
+
+def _dof(fit: GLMFit, tests: list[np.ndarray]) -> tuple[float, ...]:
+    """Degrees of freedom of each test, at the mean coefficients of the noise."""
+    dof = (fit.dof,) * len(tests)
+    if fit.compat is not None or not fit.estimated:
+        return dof
+    ar = np.asarray(fit.ar, dtype=np.float64)
+    ar = ar[:, np.isfinite(ar).all(axis=0)]
+    if ar.shape[1] == 0:
+        return dof
+    rows = [np.nan_to_num(test) @ fit.basis for test in tests]
+    known = [bool(row.any()) for row in rows]
+    chosen = [row for row, has in zip(rows, known, strict=True) if has]
+    rank = fit.basis.shape[1]
+    found = iter(effective_dof(fit.information, ar.mean(axis=1), chosen, fit.dof, rank))
+    return tuple(next(found) if has else fit.dof for has in known)
 
 
 def _stream(
@@ -286,15 +309,18 @@ def _stream(
     arrays: tuple,
     bytes_each: int,
     *,
-    dof: float,
+    dof: tuple[float, ...],
     dof_num: tuple[int, ...],
     compat: str | None,
 ) -> Contrast:
     """Effects, variances and all that follows from them, block by block."""
     dtype = compute_dtype(arrays[0])
     tables = tuple(
-        tail_table(dtype, dof=dof, dof_num=q, compat=compat) for q in dof_num or (None,)
+        tail_table(dtype, dof=d, dof_num=q, compat=compat)
+        for d, q in zip(dof, dof_num or (None,) * len(dof), strict=True)
     )
+    if not dof_num and len(set(dof)) == 1:
+        tables = tables[:1]
     kernel = partial(block, tables, dof_num=dof_num, compat=compat)
     parts = map_targets(kernel, arrays, dtype=dtype, bytes_each=bytes_each)
     names = ("effect", "variance", "stat", "p_value", "z_score", "neg_log10_p")
@@ -359,10 +385,12 @@ def _judged(
     safe = jnp.maximum(variance, jnp.asarray(floor, variance.dtype))
     if not dof_num:
         stat = effect / jnp.sqrt(safe)
-        found = read_tails(stat, tables[0])
     else:
         size = jnp.asarray(dof_num, effect.dtype)[:, None]
         stat = jnp.sum(effect**2, axis=1) / size / safe
+    if len(tables) == 1:
+        found = read_tails(stat, tables[0])
+    else:
         each = [read_tails(one, table) for one, table in zip(stat, tables, strict=True)]
         found = jax.tree.map(lambda *x: jnp.stack(x), *each)
     return effect, variance, stat, found.p_value, found.z_score, found.neg_log10_p

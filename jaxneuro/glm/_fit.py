@@ -46,6 +46,8 @@ class GLMFit:
         "ols", "ar1", ...
     compat : {None, "nilearn"}
         Conventions.
+    estimated : bool
+        Whether `ar` comes from the data, which costs degrees of freedom.
     """
 
     coef: jax.Array | np.ndarray
@@ -56,6 +58,7 @@ class GLMFit:
     dof: float = static()  # type: ignore[assignment]  # a dataclass field
     noise_model: str = static()  # type: ignore[assignment]  # a dataclass field
     compat: str | None = static(default=None)  # type: ignore[assignment]  # a dataclass field
+    estimated: bool = static(default=False)  # type: ignore[assignment]  # a dataclass field
 
 
 def fit(
@@ -152,6 +155,7 @@ def fit(
         dof=dof,
         noise_model=noise_model,
         compat=compat,
+        estimated=order > 0 and ar is None,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.linalg import dot, lower_solve
 from ..core.struct import static, struct
-from ._noise import filters, pair_weights
+from ._noise import pair_weights, step_down
 
 __all__ = ["Information", "gram", "information", "solve", "squares", "whiten_rows"]
 
@@ -95,7 +95,7 @@ def _cholesky(info: Information, ar: jax.Array) -> jax.Array:
     rank = info.products[0].shape[1]
     flat = jnp.zeros((ar.shape[1], rank * rank), ar.dtype)
     for stack, (alpha, ratio) in zip(
-        info.products, filters(ar, info.orders), strict=True
+        info.products, step_down(ar, info.orders), strict=True
     ):
         weights = pair_weights(alpha, ratio)
         flat = flat + dot(weights.T, stack.reshape(stack.shape[0], -1))

@@ -4,7 +4,8 @@ The inverse covariance of a stretch of stationary AR(p) noise is, in units of th
 innovation variance, ``A'A - N'N``: ``A`` is the prediction error filter started from
 zero, ``N`` a Hankel block that acts on the first p scans alone [1]_. Both are linear
 in the coefficients of the filter, so that for a design X every ``X'V^-1 X`` is a sum
-of few fixed matrices weighted by products of a voxel's coefficients.
+of few fixed matrices weighted by products of a voxel's coefficients. Likewise ``A'A``
+is a band of constant diagonals less a Hankel block of the last p scans.
 
 A stretch shorter than p follows the model of lower order that AR(p) implies.
 
@@ -14,6 +15,7 @@ References
 """
 
 from itertools import combinations_with_replacement
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,10 +26,12 @@ from ..core.struct import static, struct
 
 __all__ = [
     "Stretch",
-    "filters",
+    "lagged",
     "levinson",
     "pair_weights",
+    "pairs",
     "products",
+    "step_down",
     "stretches",
     "weigh",
 ]
@@ -49,6 +53,8 @@ class Stretch:
     heads : int array (order, n_stretches)
         First scans of each stretch, as positions in `rows`; empty where the filter
         starts from zero.
+    tails : int array (order, n_stretches)
+        Last scans of each stretch, the very last first.
     order : int
         Order of the model.
     everything : bool
@@ -60,6 +66,7 @@ class Stretch:
     rows: np.ndarray
     same: np.ndarray
     heads: np.ndarray
+    tails: np.ndarray
     order: int = static()  # type: ignore[assignment]  # a dataclass field
     everything: bool = static()  # type: ignore[assignment]  # a dataclass field
     plain: tuple[bool, ...] = static()  # type: ignore[assignment]  # a dataclass field
@@ -100,12 +107,14 @@ def stretches(
         same = np.zeros((m, rows.size), dtype=bool)
         for k in range(1, m + 1):
             same[k - 1, k:] = own[k:] == own[:-k]
-        starts = np.flatnonzero(np.diff(own, prepend=-1)) if stationary else own[:0]
-        heads = np.arange(m)[:, None] + starts
+        starts = np.flatnonzero(np.diff(own, prepend=-1))
+        ends = np.append(starts[1:], rows.size) - 1
+        steps = np.arange(m)[:, None]
         part = Stretch(
             rows=rows,
             same=same,
-            heads=heads,
+            heads=steps + (starts if stationary else starts[:0]),
+            tails=ends - steps,
             order=int(m),
             everything=rows.size == number.size,
             plain=tuple(bool(s[k:].all()) for k, s in enumerate(same, 1)),
@@ -141,14 +150,26 @@ def products(q: np.ndarray, parts: tuple[Stretch, ...]) -> tuple[np.ndarray, ...
             turned[: k + 1] = x[part.heads[k::-1]]
             early.append(turned)
         stack = []
-        for k, j in _pairs(part.order):
+        for k, j in pairs(part.order):
             one = late[k].T @ late[j] - np.einsum("hsi,hsj->ij", early[k], early[j])
             stack.append((one + one.T) / 2)
         stacks.append(np.stack(stack))
     return tuple(stacks)
 
 
-def _pairs(order: int) -> list[tuple[int, int]]:
+def pairs(order: int) -> list[tuple[int, int]]:
+    """List the pairs of filter coefficients, in the order of :func:`products`.
+
+    Parameters
+    ----------
+    order : int
+        Of the autoregression.
+
+    Returns
+    -------
+    list of (int, int)
+        First not above second, from 0 to `order`.
+    """
     return list(combinations_with_replacement(range(order + 1), 2))
 
 
@@ -170,7 +191,7 @@ def pair_weights(alpha: jax.Array, ratio: jax.Array) -> jax.Array:
     return jnp.stack(
         [
             alpha[k] * alpha[j] * ratio * (1 if k == j else 2)
-            for k, j in _pairs(alpha.shape[0] - 1)
+            for k, j in pairs(alpha.shape[0] - 1)
         ]
     )
 
@@ -203,10 +224,8 @@ def levinson(autocovariance: jax.Array, *, limit: float = _MAX_PARTIAL) -> jax.A
     return jnp.stack(ar)
 
 
-def filters(
-    ar: jax.Array, orders: tuple[int, ...]
-) -> list[tuple[jax.Array, jax.Array]]:
-    """Prediction error filters of the orders that are needed.
+def step_down(ar: Any, orders: tuple[int, ...]) -> list[tuple[Any, Any]]:
+    """Find the prediction error filters of the orders that are needed.
 
     Parameters
     ----------
@@ -221,11 +240,12 @@ def filters(
         The filter, and the innovation variance of the full model over that of the
         lower one.
     """
-    now, ratio = ar, jnp.ones_like(ar[0])
+    xp = np if isinstance(ar, np.ndarray) else jnp
+    now, ratio = ar, xp.ones_like(ar[0])
     found = {}
     for m in range(ar.shape[0], 0, -1):
         if m in orders:
-            found[m] = (jnp.concatenate([jnp.ones_like(ratio)[None], -now]), ratio)
+            found[m] = (xp.concatenate([xp.ones_like(ratio)[None], -now]), ratio)
         if m == min(orders):
             break
         partial = now[-1]
@@ -235,10 +255,36 @@ def filters(
     return [found[m] for m in orders]
 
 
+def lagged(q: np.ndarray, part: Stretch) -> np.ndarray:
+    """Sum the design's neighbours on both sides, lag by lag (host).
+
+    Parameters
+    ----------
+    q : array (n_times, rank)
+        Design.
+    part : Stretch
+        Gaps.
+
+    Returns
+    -------
+    array (n_lags * rank, n_rows)
+        For lags 1 to p; from lag 0 where `part` leaves out scans, since only the
+        residuals of all scans together are orthogonal to the design.
+    """
+    x = q[part.rows]
+    blocks = [] if part.everything else [x.T]
+    for k, same in enumerate(part.same, 1):
+        past = np.roll(x, k, axis=0) * same[:, None]
+        ahead = np.roll(x * same[:, None], -k, axis=0)
+        blocks.append((past + ahead).T)
+    return np.concatenate(blocks)
+
+
 def weigh(
     e: jax.Array,
     q: np.ndarray | jax.Array,
     part: Stretch,
+    sides: np.ndarray | jax.Array,
     alpha: jax.Array,
     ratio: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
@@ -252,8 +298,10 @@ def weigh(
         Design.
     part : Stretch
         Scans that count.
+    sides : array (n_lags * rank, n_rows)
+        What :func:`lagged` gives.
     alpha, ratio : array
-        As :func:`filters` gives them.
+        As :func:`step_down` gives them.
 
     Returns
     -------
@@ -264,23 +312,28 @@ def weigh(
     """
     if not part.everything:
         e, q = e[part.rows], q[part.rows]
-    gaps = [None if p else s for p, s in zip(part.plain, part.same, strict=True)]
     w = e
-    for k, same in enumerate(gaps, 1):
+    for k, plain in enumerate(part.plain, 1):
         past = jnp.pad(e[:-k], ((k, 0), (0, 0)))
-        w = w + alpha[k][None] * _where(same, past)
-    back = w
-    for k, same in enumerate(gaps, 1):
-        ahead = jnp.pad(_where(same, w)[k:], ((0, k), (0, 0)))
-        back = back + alpha[k][None] * ahead
-    squares, inner = jnp.sum(w**2, axis=0), dot(q.T, back)
-    if part.heads.size:
-        head = e[part.heads]  # (order, n_stretches, n_targets)
-        once = _hankel(alpha, head)
-        squares = squares - jnp.sum(once**2, axis=(0, 1))
-        first = q[part.heads].reshape(-1, q.shape[1])
-        twice = _hankel(alpha, once).reshape(-1, e.shape[1])
-        inner = inner - dot(first.T, twice)
+        if not plain:
+            past = jnp.where(part.same[k - 1][:, None], past, 0)
+        w = w + alpha[k][None] * past
+    squares = jnp.sum(w**2, axis=0)
+    order = part.order
+    band = [
+        sum((alpha[k] * alpha[k + d] for k in range(1, order + 1 - d)), alpha[d])
+        for d in range(1 if part.everything else 0, order + 1)
+    ]
+    products_ = dot(sides, e).reshape(len(band), q.shape[1], -1)
+    inner = jnp.sum(jnp.stack(band)[:, None] * products_, axis=0)
+    for ends in (part.heads, part.tails):
+        if not ends.size:
+            continue
+        once = _hankel(alpha, e[ends])  # (order, n_stretches, n_targets)
+        if ends is part.heads:
+            squares = squares - jnp.sum(once**2, axis=(0, 1))
+        near = q[ends].reshape(-1, q.shape[1])
+        inner = inner - dot(near.T, _hankel(alpha, once).reshape(-1, e.shape[1]))
     return ratio * squares, ratio[None] * inner
 
 
@@ -292,7 +345,3 @@ def _hankel(alpha: jax.Array, head: jax.Array) -> jax.Array:
         for i in range(order)
     ]
     return jnp.stack(rows)
-
-
-def _where(same: jax.Array | None, values: jax.Array) -> jax.Array:
-    return values if same is None else jnp.where(same[:, None], values, 0)

@@ -7,7 +7,15 @@ import numpy as np
 from ..core.linalg import Factor, dot
 from ..core.struct import static, struct
 from ._gls import Information, information, solve
-from ._noise import Stretch, filters, levinson, products, stretches, weigh
+from ._noise import (
+    Stretch,
+    lagged,
+    levinson,
+    products,
+    step_down,
+    stretches,
+    weigh,
+)
 from ._yule import Moments, estimate, lag_sums, moments
 
 __all__ = ["Plan", "fit_block", "make_plan"]
@@ -30,6 +38,8 @@ class Plan:
         coefficients.
     parts, pairs : Stretch
         Gaps, for whitening and for estimation.
+    sides : tuple of array (n_lags * rank, n_rows)
+        Lagged design of each entry of `parts`.
     moments : Moments or None
         Bias of the residuals; None with compat or for independent noise.
     information : Information
@@ -51,6 +61,7 @@ class Plan:
     ones_coef: np.ndarray
     parts: tuple[Stretch, ...]
     pairs: Stretch | None
+    sides: tuple[np.ndarray, ...]
     moments: Moments | None
     information: Information
     global_mean: np.ndarray | None
@@ -110,6 +121,7 @@ def make_plan(
         ones_coef=basis @ inside,
         parts=parts,
         pairs=pairs,
+        sides=tuple(lagged(q, part) for part in parts),
         moments=bias,
         information=info,
         global_mean=None if exact or explained or not order else np.zeros(()),
@@ -161,9 +173,9 @@ def fit_block(
     else:
         ar = _coefficients(plan, e) if given is None else given
         squares, inner = jnp.zeros_like(mean), jnp.zeros_like(x)
-        found = filters(ar, plan.information.orders)
-        for part, (alpha, ratio) in zip(plan.parts, found, strict=True):
-            own, product = weigh(e, plan.q, part, alpha, ratio)
+        found = step_down(ar, plan.information.orders)
+        for part, sides, pair in zip(plan.parts, plan.sides, found, strict=True):
+            own, product = weigh(e, plan.q, part, sides, *pair)
             squares, inner = squares + own, inner + product
         step, explained = solve(plan.information, ar, inner)
         x, squares = x + step, squares - explained

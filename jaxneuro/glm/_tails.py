@@ -193,7 +193,7 @@ def read_tails(stat: jax.Array, table: TailTable) -> Tails:
     return Tails(p_value=p, z_score=z, neg_log10_p=nl)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=128)
 def _table(dof: float, dof_num: int | None, n_cells: int) -> tuple[tuple, float, float]:
     """Tabulate z and -log10 p: cubic coefficients per cell, first node, spacing."""
     nodes = (

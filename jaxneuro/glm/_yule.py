@@ -12,6 +12,8 @@ References
    doi:10.1006/nimg.2001.0933; ``fmrilm`` of fmristat.
 """
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -68,16 +70,13 @@ def moments(q: np.ndarray, part: Stretch) -> Moments:
     number = np.cumsum(~part.same[0])  # stretches, in order
     n_lags = min(n_times, max(_N_LAGS, order + 1))
     m = np.zeros((order + 1, n_lags))
-    late = [_shift(q, number, j) for j in range(order + 1)]
-    inner = [q.T @ x for x in late]
-    for k in range(n_lags):
-        both = q if k == 0 else _shift(q, number, k) + _ahead(q, number, k)
-        mixed = q.T @ both
-        for j in range(order + 1):
-            back = _ahead(q, number, j)
-            m[j, k] = np.sum(inner[j] * mixed.T) - np.sum(both * (late[j] + back))
-        if k <= order:
-            m[k, k] += np.sum(number[k:] == number[: n_times - k])
+    for j in range(order + 1):
+        late, ahead = _shift(q, number, j), _ahead(q, number, j)
+        # R D_j' R less D_j' itself is a product of two tall matrices.
+        left = np.concatenate([q @ (q.T @ ahead) - ahead, -q], axis=1)
+        right = np.concatenate([q, late], axis=1)
+        m[j] = _diagonal_sums(left, right, number, n_lags)
+        m[j, j] += np.sum(number[j:] == number[: n_times - j])
     near = np.linalg.inv(m[:, : order + 1])
     powers = _GRID[:, None] ** np.arange(n_lags)
     expected = powers @ m[:2].T
@@ -97,6 +96,28 @@ def _shift(x: np.ndarray, number: np.ndarray, lag: int) -> np.ndarray:
 def _ahead(x: np.ndarray, number: np.ndarray, lag: int) -> np.ndarray:
     """Take the scan `lag` after, zero beyond a gap."""
     return _shift(x[::-1], number[::-1], lag)[::-1]
+
+
+def _diagonal_sums(
+    left: np.ndarray, right: np.ndarray, number: np.ndarray, n_lags: int
+) -> np.ndarray:
+    """Sum ``left @ right.T`` along its diagonals, both sides, within stretches."""
+    sums = np.zeros(n_lags)
+    for start, stop in _bounds(number):
+        size = 2 * (stop - start)
+        a, b = (np.fft.rfft(x[start:stop], size, axis=0) for x in (left, right))
+        cross = np.fft.irfft(np.sum(a * b.conj(), axis=1), size)
+        both = cross + np.roll(cross[::-1], 1)
+        both[0] = cross[0]
+        count = min(n_lags, stop - start)
+        sums[:count] += both[:count]
+    return sums
+
+
+def _bounds(number: np.ndarray) -> list[tuple[int, int]]:
+    starts = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
+    edges = [int(start) for start in starts] + [number.size]
+    return list(pairwise(edges))
 
 
 def lag_sums(e: jax.Array, part: Stretch) -> jax.Array:

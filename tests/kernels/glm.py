@@ -40,7 +40,7 @@ def data_of(record, *names):
     return {name: getattr(record, name) for name in names}
 
 
-def fitted(Y, noise_model="ar1"):
+def fitted(Y, noise_model="ols"):
     return glm.fit(WAVES, Y, noise_model=noise_model)
 
 
@@ -83,7 +83,7 @@ ROWS = [
     ),
     Row(
         "glm.predict",
-        lambda Y: glm.predict(fitted(Y, "ols"), WAVES),
+        lambda Y: glm.predict(fitted(Y), WAVES),
         {"Y": (N, T)},
         (N, T),
     ),

@@ -1,0 +1,247 @@
+"""Fits against dense generalised least squares, and under the null hypothesis."""
+
+import jax
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.linalg import toeplitz
+from scipy.signal import lfilter
+
+from jaxneuro import glm
+
+N, V = 60, 4
+
+
+def make_design(n=N):
+    t = np.arange(n)
+    waves = [np.sin(t / 3), np.cos(t / 7), np.sin(t**1.5 / 20), t / n]
+    return np.column_stack([*waves, np.ones(n)])
+
+
+def noise(rng, n, n_targets, ar):
+    e = rng.standard_normal((n + 100, n_targets))
+    return lfilter([1], [1, *(-np.asarray(ar))], e, axis=0)[100:]
+
+
+def autocovariance(ar, n):
+    """Of AR(p) with innovations of variance 1, at lags 0 to n - 1."""
+    p = len(ar)
+    system = np.eye(p + 1)
+    for i in range(p + 1):
+        for k in range(1, p + 1):
+            system[i, abs(i - k)] -= ar[k - 1]
+    gamma = list(np.linalg.solve(system, np.eye(p + 1)[0]))
+    while len(gamma) < n:
+        gamma.append(sum(ar[k] * gamma[-1 - k] for k in range(p)))
+    return np.array(gamma[:n])
+
+
+def stretch_of(run_id, keep):
+    """Number of the stretch without a gap that a scan belongs to."""
+    after_gap = np.concatenate([[True], (np.diff(run_id) != 0) | ~keep[:-1]])
+    return np.cumsum(after_gap)
+
+
+def dense_gls(X, y, ar, run_id, keep):
+    """Coefficients, noise variance and covariance, with the full covariance matrix."""
+    stretch = stretch_of(run_id, keep)
+    cov = toeplitz(autocovariance(ar, len(y))) * (stretch[:, None] == stretch)
+    inverse = np.linalg.inv(cov[np.ix_(keep, keep)])
+    X, y = X[keep], y[keep]
+    unit = np.linalg.inv(X.T @ inverse @ X)
+    coef = unit @ X.T @ inverse @ y
+    rest = y - X @ coef
+    return coef, rest @ inverse @ rest / (len(y) - X.shape[1]), unit
+
+
+ONE = np.zeros(N, int)
+RUNS = np.repeat([7, 3], [33, 27])
+ALL = np.ones(N, bool)
+# Single scans and pairs stay between the gaps: shorter than the order.
+SOME = ~np.isin(np.arange(N), [4, 10, 12, 15, 17, 20, 40, 44, 58])
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("run_id", "keep"),
+    [(ONE, ALL), (RUNS, ALL), (RUNS, SOME)],
+    ids=["one", "runs", "gaps"],
+)
+def test_equals_dense_generalised_least_squares(rng, order, run_id, keep, dtype, tol):
+    X = make_design()
+    Y = (X @ rng.standard_normal((5, V)) + noise(rng, N, V, [0.5, 0.2])).astype(dtype)
+    rows = np.vstack([np.eye(5), [1, -1, 0, 2, 0]])
+    options = {"run_id": run_id, "keep": keep}
+    fit = glm.fit(X, Y, noise_model=f"ar{order}", **options)
+    t = glm.t_contrast(fit, rows)
+    f = glm.f_contrast(fit, rows[:2])
+    assert fit.ar.shape == (order, V)
+    assert fit.dof == keep.sum() - 5
+    loose = {"rtol": 10 * tol["rtol"], "atol": 10 * tol["atol"]}
+    for v in range(V):
+        ar = np.asarray(fit.ar[:, v], np.float64)
+        coef, variance, unit = dense_gls(X, Y[:, v].astype(float), ar, run_id, keep)
+        assert_allclose(fit.coef[:, v], coef, **loose)
+        assert_allclose(fit.variance[v], variance, rtol=10 * tol["rtol"])
+        spread = np.sqrt(variance * np.diag(rows @ unit @ rows.T))
+        assert_allclose(t.stat[:, v], rows @ coef / spread, **loose)
+        joint = coef[:2] @ np.linalg.solve(unit[:2, :2], coef[:2]) / (2 * variance)
+        assert_allclose(f.stat[0, v], joint, **loose)
+
+
+def test_ordinary_least_squares(rng, dtype, tol):
+    X = make_design()
+    Y = rng.standard_normal((N, V)).astype(dtype)
+    fit = glm.fit(X, Y)
+    coef, rest, *_ = np.linalg.lstsq(X, Y.astype(float))
+    assert_allclose(fit.coef, coef, **tol)
+    assert_allclose(fit.variance, rest / (N - 5), rtol=tol["rtol"])
+    assert fit.ar.shape == (0, V)
+    assert fit.coef.dtype == dtype
+    assert isinstance(fit.coef, np.ndarray)
+    assert isinstance(glm.fit(X, jax.numpy.asarray(Y)).coef, jax.Array)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_estimate_solves_the_moment_equations(rng, order, x64):
+    """Expected lag products of residuals under the estimate are those observed."""
+    X = make_design()
+    y = noise(rng, N, 1, [0.6])
+    keep, run_id = SOME, RUNS
+    ar = glm.fit(X, y, noise_model=f"ar{order}", keep=keep, run_id=run_id).ar[:, 0]
+    stretch = stretch_of(run_id, keep)
+    together = (stretch[:, None] == stretch)[np.ix_(keep, keep)]
+    cov = toeplitz(autocovariance(ar, N)) * (stretch[:, None] == stretch)
+    R = np.eye(keep.sum()) - X[keep] @ np.linalg.pinv(X[keep])
+    expected = R @ cov[np.ix_(keep, keep)] @ R
+    seen = (R @ y[keep]) @ (R @ y[keep]).T
+    lag = np.abs(np.subtract.outer(np.arange(keep.sum()), np.arange(keep.sum())))
+    sums = [[np.sum(m[(lag == k) & together]) for k in range(order + 1)]
+            for m in (expected, seen)]  # fmt: skip
+    ratio = np.array(sums)[:, 1:] / np.array(sums)[:, :1]
+    # The table of order 1 is read linearly.
+    assert_allclose(ratio[0], ratio[1], atol=2e-5)
+
+
+def test_coefficients_are_without_bias(rng):
+    """Residuals are rougher than the noise: uncorrected, 0.5 would look like 0.38."""
+    n = 120
+    drift = [np.cos(np.pi / n * (np.arange(n) + 0.5) * k) for k in range(12)]
+    Y = noise(rng, n, 4000, [0.5])
+    fit = glm.fit(np.stack(drift, 1), Y.astype(np.float32), noise_model="ar1")
+    assert abs(fit.ar.mean() - 0.5) < 0.01
+    Y = noise(rng, n, 4000, [0.5, -0.3])
+    fit = glm.fit(np.stack(drift, 1), Y.astype(np.float32), noise_model="ar2")
+    assert_allclose(fit.ar.mean(axis=1), [0.5, -0.3], atol=0.015)
+
+
+@pytest.mark.parametrize(
+    ("order", "ar", "n_targets"),
+    [
+        (1, [0.4], 8000),
+        pytest.param(1, [0.2], 60_000, marks=pytest.mark.slow),
+        pytest.param(2, [0.4, 0.2], 60_000, marks=pytest.mark.slow),
+        pytest.param(2, [0.5, -0.2], 60_000, marks=pytest.mark.slow),
+    ],
+)
+def test_false_positives_are_as_many_as_they_should_be(order, ar, n_targets):
+    rng = np.random.default_rng(5)
+    n = 200
+    t = np.arange(n)
+    drift = np.stack([np.cos(np.pi / n * (t + 0.5) * k) for k in range(6)], 1)
+    X = np.column_stack([np.sin(t / 4), np.sign(np.sin(t / 6)), drift])
+    Y = noise(rng, n, n_targets, ar).astype(np.float32)
+    fit = glm.fit(X, Y, noise_model=f"ar{order}")
+    p = glm.t_contrast(fit, np.eye(2, 8)).p_value.ravel()
+    for level in (0.05, 0.001):
+        spread = np.sqrt(level * (1 - level) / p.size)
+        assert abs(np.mean(p < level) - level) < 3.5 * spread
+    white = glm.t_contrast(glm.fit(X, Y), np.eye(2, 8)).p_value
+    assert np.mean(white < 0.001) > 0.003
+
+
+def test_dependent_columns(rng, dtype, tol):
+    X = make_design()
+    X = np.column_stack([X, X[:, 0] + X[:, 1]])
+    Y = rng.standard_normal((N, V)).astype(dtype)
+    fit = glm.fit(X, Y, noise_model="ar1")
+    assert fit.dof == N - 5
+    ar = np.asarray(fit.ar, np.float64)
+    for v in range(V):
+        inverse = np.linalg.inv(toeplitz(autocovariance(ar[:, v], N)))
+        half = np.linalg.cholesky(inverse).T
+        assert_allclose(
+            fit.coef[:, v], np.linalg.pinv(half @ X) @ half @ Y[:, v], **tol
+        )
+    with pytest.warns(UserWarning, match=r"does not determine 1 of 2 contrasts \(0\)"):
+        t = glm.t_contrast(fit, [[1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 1]])
+    assert np.isnan(t.stat[0]).all()
+    assert np.isfinite(t.stat[1]).all()
+
+
+@pytest.mark.parametrize("model", ["ols", "ar1", "ar2"])
+def test_undefined_targets_are_counted(rng, model, dtype):
+    X, Y = make_design(), rng.standard_normal((N, 7)).astype(dtype)
+    Y[3, 1], Y[:, 4], Y[9, 5] = np.nan, 12.3, np.inf
+    clean = glm.fit(X, Y[:, [0, 2, 3, 6]], noise_model=model)
+    with pytest.warns(UserWarning, match=r"not finite in 3 of 7 targets \(1, 4, 5\)"):
+        fit = glm.fit(X, Y, noise_model=model)
+    for got in (fit.coef, fit.variance[None], glm.t_contrast(fit, np.eye(5)).p_value):
+        assert np.isnan(got[:, [1, 4, 5]]).all()
+    assert_allclose(fit.coef[:, [0, 2, 3, 6]], clean.coef, rtol=1e-4, atol=1e-5)
+
+
+class Sliced:
+    """Rows and columns on demand, like a dataset on disk."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __getitem__(self, key):
+        return self.array[key]
+
+
+@pytest.mark.parametrize("n_targets", [1, 700])
+def test_blocks_and_sources_agree(rng, n_targets, dtype, tmp_path, monkeypatch):
+    from jaxneuro.glm import _blocks
+
+    X, Y = make_design(), rng.standard_normal((N, n_targets)).astype(dtype)
+    whole = glm.fit(X, Y, noise_model="ar1")
+    np.save(tmp_path / "y.npy", Y)
+    monkeypatch.setattr(_blocks, "_CACHE", 1)
+    monkeypatch.setattr(_blocks, "_READ", 300 * Y[:, 0].nbytes)
+    for source in (Y, Sliced(Y), np.load(tmp_path / "y.npy", mmap_mode="r")):
+        fit = glm.fit(X, source, noise_model="ar1")
+        assert_allclose(fit.coef, whole.coef, rtol=1e-3, atol=1e-5)
+    on_device = glm.fit(X, jax.numpy.asarray(Y), noise_model="ar1")
+    assert_allclose(on_device.coef, whole.coef, rtol=1e-3, atol=1e-5)
+
+
+def test_integers_in_raw_units(rng, dtype, tol):
+    X = make_design()
+    Y = (10_000 + 50 * rng.standard_normal((N, V))).astype(np.int16)
+    fit = glm.fit(X, Y, noise_model="ar1")
+    same = glm.fit(X, (Y - 10_000).astype(dtype), noise_model="ar1")
+    assert_allclose(fit.coef[:4], same.coef[:4], rtol=1e-3, atol=1e-3)
+    assert_allclose(fit.variance, same.variance, rtol=1e-4)
+
+
+def test_errors(rng):
+    X, Y = make_design(), rng.standard_normal((N, V))
+    for options, message in [
+        ({"noise_model": "arma"}, "noise_model is 'arma' but must be 'ols' or 'ar1'"),
+        ({"compat": "spm"}, "compat is 'spm' but must be one of None, 'nilearn'"),
+        ({"run_id": [0, 1]}, "run_id has 2 time points but X has 60"),
+        ({"keep": np.ones(N)}, "keep has dtype float64 but must be boolean"),
+        ({"ar": [0.3]}, "ar has shape .* order 0"),
+        ({"ar": [1.2], "noise_model": "ar1"}, "not stationary for 4 of 4 targets"),
+        ({"run_id": RUNS, "compat": "nilearn"}, "run_id and keep have no counterpart"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            glm.fit(X, Y, **options)
+    with pytest.raises(ValueError, match="Y has 59 time points but X has 60"):
+        glm.fit(X, Y[1:])
+    with pytest.raises(ValueError, match="70 regressors .* for 60 scans"):
+        glm.fit(rng.standard_normal((N, 70)), Y)
+    with pytest.raises(ValueError, match="X has 4 NaN"):
+        glm.fit(np.where(np.arange(N)[:, None] + np.arange(5) == 3, np.nan, X), Y)
