@@ -98,7 +98,7 @@ def fit_voxelwise(
         p_value=p,
         z_score=z,
         neg_log10_p=nl,
-        dof=float(dof),
+        dof=(float(dof),) * len(rows),
     )
 
 
