@@ -152,10 +152,11 @@ def test_ill_conditioned_is_reported(rng, dtype):
     assert np.isfinite(short.coef).all()
 
 
-def test_blocks_change_nothing(data, tol):
+def test_blocks_change_nothing(data, dtype):
+    # Finished targets go on while others of their block work: within tolerance.
     X, Y = data
     whole, parts = linear.lasso(X, Y, 0.1), linear.lasso(X, Y, 0.1, batch_size=2)
-    assert_allclose(parts.coef, whole.coef, **tol)
+    assert_allclose(parts.coef, whole.coef, **tight(dtype))
     fold = np.arange(40) % 4
     whole = linear.lasso_cv(X, Y, fold, n_alphas=9)
     parts = linear.lasso_cv(X, Y, fold, n_alphas=9, batch_size=2)
