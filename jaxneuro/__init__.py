@@ -17,18 +17,20 @@ if TYPE_CHECKING:
         glm,
         io,
         linear,
+        nn,
         reliability,
         signal,
         simulate,
         trf,
         viz,
     )
-    from .estimators import GLM, TRF, LassoCV
+    from .estimators import GLM, TRF, CNNEncoder, LassoCV
     from .signal import Lags
 
 __version__ = "0.1.0"
 
 _NAMES = {
+    "CNNEncoder": "estimators",
     "Lags": "signal",
     "GLM": "estimators",
     "TRF": "estimators",
@@ -38,6 +40,7 @@ _NAMES = {
 __all__ = [
     "GLM",
     "TRF",
+    "CNNEncoder",
     "Lags",
     "LassoCV",
     "__version__",
@@ -48,6 +51,7 @@ __all__ = [
     "glm",
     "io",
     "linear",
+    "nn",
     "reliability",
     "signal",
     "simulate",

@@ -1,11 +1,23 @@
 """Array kernels without neuroscience: moments, ridge, folds, scores, blocks."""
 
-from . import check, folds, linalg, moments, progress, ridge, score, search, struct
+from . import (
+    check,
+    folds,
+    linalg,
+    members,
+    moments,
+    progress,
+    ridge,
+    score,
+    search,
+    struct,
+)
 
 __all__ = [
     "check",
     "folds",
     "linalg",
+    "members",
     "moments",
     "progress",
     "ridge",

@@ -1,7 +1,20 @@
 """Estimators with scikit-learn's interface: thin shells over the kernels."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from ._glm import GLM
 from ._lasso import LassoCV, LassoLarsCV
 from ._trf import TRF
 
-__all__ = ["GLM", "TRF", "LassoCV", "LassoLarsCV"]
+if TYPE_CHECKING:
+    from ._encoder import CNNEncoder
+
+__all__ = ["GLM", "TRF", "CNNEncoder", "LassoCV", "LassoLarsCV"]
+
+
+def __getattr__(name: str) -> object:
+    # Networks bring Flax and optax, which the other estimators do without.
+    if name == "CNNEncoder":
+        return import_module(f"{__name__}._encoder").CNNEncoder
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
