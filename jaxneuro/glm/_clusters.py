@@ -65,15 +65,19 @@ def volume_edges(mask: ArrayLike, *, connectivity: int = 6) -> np.ndarray:
         raise ValueError(f"connectivity is {connectivity!r} but must be 6, 18 or 26.")
     if not inside.any():
         raise ValueError("mask is empty; it must hold at least one voxel.")
+    # Numbers in a box with an empty rim, in which a step is one offset for all.
     number = np.full(np.add(inside.shape, 2), -1)
     number[1:-1, 1:-1, 1:-1][inside] = np.arange(np.count_nonzero(inside))
-    here = np.argwhere(number >= 0)
+    strides = np.array(number.strides) // number.itemsize
+    number = number.ravel()
+    here = np.flatnonzero(number >= 0)
     pairs = []
     for step in np.ndindex(3, 3, 3):
         offset = np.subtract(step, 1)
         if step > (1, 1, 1) and np.abs(offset).sum() <= _STEPS[connectivity]:
-            there = number[tuple((here + offset).T)]
-            pairs.append(np.column_stack([number[tuple(here.T)], there])[there >= 0])
+            there = number[here + offset @ strides]
+            both = there >= 0
+            pairs.append(np.column_stack([np.flatnonzero(both), there[both]]))
     return np.concatenate(pairs)
 
 
@@ -117,13 +121,14 @@ def neighbor_table(edges: ArrayLike, n_targets: int) -> np.ndarray:
             f"edges names target {pairs.max() if pairs.min() >= 0 else pairs.min()} "
             f"but there are targets 0 to {n_targets - 1}."
         )
-    both = np.concatenate([pairs, pairs[:, ::-1]])
-    both = both[np.argsort(both[:, 0], kind="stable")]
-    degree = np.bincount(both[:, 0], minlength=n_targets)
-    place = np.arange(len(both)) - np.repeat(np.cumsum(degree) - degree, degree)
+    there = np.concatenate([pairs, pairs[:, ::-1]]).T
+    ones = np.ones(there.shape[1], dtype=bool)
+    graph = sp.coo_array((ones, there), shape=(n_targets, n_targets)).tocsr()
+    degree = np.diff(graph.indptr)
+    place = np.arange(graph.nnz) - np.repeat(graph.indptr[:-1], degree)
     itself = np.arange(n_targets, dtype=np.int32)[:, None]
     table = np.tile(itself, (1, max(degree.max(initial=0), 1)))
-    table[both[:, 0], place] = both[:, 1]
+    table[np.repeat(np.arange(n_targets), degree), place] = graph.indices
     return table
 
 
