@@ -172,11 +172,16 @@ def system(
     """
     if sample_weight is not None and not isinstance(sample_weight, Tracer):
         weight = np.asarray(sample_weight)
-        if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
+        bad = np.count_nonzero(~np.isfinite(weight) | (weight < 0))
+        if bad:
             raise ValueError(
-                "sample_weight must be finite and not negative with a positive sum; "
-                f"it has {np.count_nonzero(~np.isfinite(weight) | (weight < 0))} "
-                f"such values and sums to {weight.sum():g}."
+                f"sample_weight has {bad} negative, NaN or infinite values but must "
+                "be finite and not negative."
+            )
+        if not weight.any():
+            raise ValueError(
+                "sample_weight is zero for all samples; at least one weight must be "
+                "above zero."
             )
     rows = arrange(
         X,

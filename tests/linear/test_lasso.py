@@ -223,7 +223,8 @@ def test_folds_of_one_sample(data):
         ({"tol": 0.0}, "tol is 0 but must be positive"),
         ({"alpha": -0.1}, "alpha is -0.1 but must be finite and not negative"),
         ({"alpha": np.ones(3)}, r"alpha has shape \(3,\) but must be a number"),
-        ({"sample_weight": -np.ones(40)}, "sample_weight must be finite and not"),
+        ({"sample_weight": -np.ones(40)}, "sample_weight has 40 negative, NaN or"),
+        ({"sample_weight": np.zeros(40)}, "sample_weight is zero for all samples"),
         ({"sample_weight": np.ones(3)}, "sample_weight has 3 samples but X has 40"),
     ],
 )
