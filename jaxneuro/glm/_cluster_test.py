@@ -23,7 +23,7 @@ from ._resample import (
     resampled,
     t_of,
 )
-from ._tfce import enhance
+from ._tfce import check_powers, enhance
 
 __all__ = ["ClusterTest", "TFCETest", "cluster_test", "tfce_test"]
 
@@ -207,8 +207,7 @@ def tfce_test(
     .. [1] Smith & Nichols, NeuroImage 44 (2009) 83-98,
        doi:10.1016/j.neuroimage.2008.03.061.
     """
-    check.positive("extent_power", extent_power)
-    check.positive("height_power", height_power)
+    check_powers(extent_power, height_power, n_steps)
     p = _one_variate(maps, tested, confounds, sign_flip, fit_intercept)
     raised = partial(
         enhance,

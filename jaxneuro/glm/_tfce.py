@@ -60,14 +60,19 @@ def tfce(
     """
     t = np.asarray(stat, dtype=np.float64)
     check.has_ndim("stat", t, 1)
-    check.positive("extent_power", extent_power)
-    check.positive("height_power", height_power)
-    if n_steps is not None:
-        check.positive("n_steps", n_steps)
+    check_powers(extent_power, height_power, n_steps)
     table = neighbor_table(edges, t.size)
     return enhance(
         t, table, extent_power, height_power, n_steps=n_steps, two_sided=two_sided
     )
+
+
+def check_powers(extent_power: float, height_power: float, n_steps: int | None) -> None:
+    """Refuse numbers that are not positive."""
+    check.positive("extent_power", extent_power)
+    check.positive("height_power", height_power)
+    if n_steps is not None:
+        check.positive("n_steps", n_steps)
 
 
 def enhance(

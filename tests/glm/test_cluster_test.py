@@ -133,3 +133,8 @@ def test_bad_input(maps, options, message):
     given = {"edges": EDGES, "tested": HALVES, "key": jax.random.key(0)} | options
     with pytest.raises(ValueError, match=message):
         glm.cluster_test(maps, **given)
+
+
+def test_bad_steps(maps):
+    with pytest.raises(ValueError, match="n_steps is 0 but must be positive"):
+        glm.tfce_test(maps, HALVES, EDGES, n_steps=0, key=jax.random.key(0))
