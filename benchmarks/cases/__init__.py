@@ -10,7 +10,7 @@ import numpy as np
 
 Arrays = dict[str, np.ndarray]
 Data = dict
-ROOMS = ("trf", "spectrogram", "oracle", "permutation", "single_trial", "lasso")
+ROOMS = ("trf", "spectrogram", "oracle", "permutation", "single_trial", "lasso", "cnn")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Reading feature maps at points, and the Laplace pyramid, as small matrices.
 
-Bilinear interpolation weighs row ``i`` by ``max(0, 1 - |y - i|)``, so a set of points
-is a pair of matrices, one per axis. So are the blurs of a pyramid, because its filters
-are separable. Nothing here scatters or convolves.
+The blurs of a pyramid are a pair of matrices, one per axis, because its filters are
+separable. So is reading a coarse level: bilinear interpolation weighs row ``i`` by
+``max(0, 1 - |y - i|)``. The finest level is read at four pixels per point.
 """
 
 from collections.abc import Sequence
@@ -60,7 +60,26 @@ def at_points(x: jax.Array, position: jax.Array) -> jax.Array:
     array (n_images, n_targets, n_channels)
         Values at the points.
     """
-    return _read(x, *_axes(x, position))
+    height, width = x.shape[1:3]
+    flat = x.reshape(x.shape[0], height * width, x.shape[3])
+    column = (position[..., 0] + 1) * ((width - 1) / 2)
+    row = (position[..., 1] + 1) * ((height - 1) / 2)
+    left, top = (jnp.floor(jax.lax.stop_gradient(at)) for at in (column, row))
+    value = jnp.zeros((), x.dtype)
+    for down in (0, 1):
+        for right in (0, 1):
+            i, j = top + down, left + right
+            weight = (1 - jnp.abs(row - i)) * (1 - jnp.abs(column - j))
+            inside = (i >= 0) & (i < height) & (j >= 0) & (j < width)
+            weight = jnp.where(inside, weight, 0)[..., None]
+            i, j = jnp.clip(i, 0, height - 1), jnp.clip(j, 0, width - 1)
+            pixel = (i * width + j).astype(jnp.int32)
+            if position.ndim == 2:
+                value = value + flat[:, pixel] * weight[None]
+            else:
+                here = jnp.take_along_axis(flat, pixel[..., None], axis=1)
+                value = value + here * weight
+    return value
 
 
 def clipped(value: jax.Array, low: float, high: float) -> jax.Array:
@@ -181,9 +200,9 @@ def pyramid_at_points(
         down, across = _axes(maps, position)
         up = down @ jnp.asarray(rows[1], x.dtype)
         left = across @ jnp.asarray(columns[1], x.dtype)
-        values.append(_read(maps, down, across) - _read(low, up, left))
+        values.append(at_points(maps, position) - _read(low, up, left))
         maps = low
-    return jnp.stack([*values, _read(maps, *_axes(maps, position))], axis=1)
+    return jnp.stack([*values, at_points(maps, position)], axis=1)
 
 
 def _axes(x: jax.Array, position: jax.Array) -> tuple[jax.Array, jax.Array]:
