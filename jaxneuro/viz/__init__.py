@@ -7,8 +7,10 @@ follow ``rcParams``. Colours are safe for colour-blind readers.
 from . import _axes  # noqa: F401  # first: it says what to do without Matplotlib
 from ._contrasts import contrast, fir
 from ._design import correlation_matrix, design_matrix, regressors
+from ._encoding import alpha_counts, band_shares, ceiling, receptive_fields
 from ._fields import trf, trf_grid
 from ._maps import map_mosaic, z_histogram
+from ._reliability import neuron_correlation, oracle_variance, raster, sort_rows
 from ._scores import alpha_curve, null_distribution, scores
 from ._signals import reconstruction, response, spectrogram
 
@@ -28,4 +30,12 @@ __all__ = [
     "fir",
     "map_mosaic",
     "z_histogram",
+    "receptive_fields",
+    "ceiling",
+    "alpha_counts",
+    "band_shares",
+    "raster",
+    "sort_rows",
+    "neuron_correlation",
+    "oracle_variance",
 ]
