@@ -10,7 +10,18 @@ import numpy as np
 
 Arrays = dict[str, np.ndarray]
 Data = dict
-ROOMS = ("trf", "spectrogram", "oracle", "permutation", "single_trial", "lasso", "cnn")
+ROOMS = (
+    "trf",
+    "glm",
+    "spectrogram",
+    "oracle",
+    "permutation",
+    "single_trial",
+    "ridge",
+    "banded",
+    "lasso",
+    "cnn",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -159,5 +159,7 @@ def _share(plan: tuple, y: jax.Array) -> jax.Array:
     q_base, q, gain = plan
     total = jnp.sum(_remove(q_base, y) ** 2, axis=0)
     left = jnp.sum(_remove(q, y) ** 2, axis=0)
-    defined = total > 0
+    # What rounding leaves of data that nuisance explains is no variance.
+    rounding = (8 * jnp.finfo(y.dtype).eps) ** 2
+    defined = total > rounding * jnp.sum(y**2, axis=0)
     return jnp.where(defined, 1 - gain * left / jnp.where(defined, total, 1), jnp.nan)
