@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import _receptor, _speech, report
+from . import _bold, _receptor, _speech, report
 from .info import environment
 
 __all__ = ["WORKFLOWS", "Workflow", "run"]
@@ -34,6 +34,8 @@ class Workflow:
 WORKFLOWS = (
     Workflow(name="trf", section=_receptor.section),
     Workflow(name="trf", section=_speech.section, fetched=True),
+    Workflow(name="glm", section=_bold.recording),
+    Workflow(name="glm", section=_bold.brain),
 )
 
 _LEAD = (

@@ -21,7 +21,8 @@ def scores(page):
 
 def test_demo_on_the_real_recording(tmp_path, capsys):
     pytest.importorskip("nitime")
-    assert cli.main(["demo", "--fast", "--out", str(tmp_path / "out")]) == 0
+    arguments = ["demo", "--fast", "--only", "trf", "--out", str(tmp_path / "out")]
+    assert cli.main(arguments) == 0
     captured = capsys.readouterr()
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "report.html" in captured.out
@@ -42,6 +43,7 @@ def nothing_to_load(monkeypatch):
 
     monkeypatch.setattr(datasets, "load_grasshopper", missing)
     monkeypatch.setattr(datasets, "load_naplib_tutorial", missing)
+    monkeypatch.setattr(datasets, "load_fmri_event_related", missing)
 
 
 @pytest.mark.parametrize("name", ["_receptor", "_speech"])
@@ -82,6 +84,46 @@ def test_speech_agrees_with_naplib():
     np.testing.assert_allclose(measured, theirs, atol=2e-3)
 
 
+@pytest.mark.slow
+def test_demo_of_the_glm(tmp_path, capsys):
+    """A real time course, and a simulated brain whose truth is found."""
+    pytest.importorskip("nitime")
+    assert cli.main(["demo", "--fast", "--only", "glm", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "Event-related fMRI" in said
+    assert "A simulated brain" in said
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    badges = re.findall(r'class="badge (\w+)"', page)
+    assert badges == ["real", "simulated"]
+    assert page.count("<img") == 4
+    tables = re.findall(r"<caption>([^<]*)</caption>.*?<tbody>(.*?)</tbody>", page)
+    numbers = {
+        caption: [
+            [float(n) for n in re.findall(r">(-?[\d.e-]+)</td>", row)]
+            for row in re.findall(r"<tr>(.*?)</tr>", body)
+        ]
+        for caption, body in tables
+    }
+    delays, canonical = numbers["Models"]
+    assert delays[1] > canonical[1] > 0.1  # adjusted R2
+    assert min(delays[2], canonical[2]) > 3  # z
+    truth = np.array(numbers["Maps against the truth"])
+    assert truth[:, 0].mean() > 0.3  # planted voxels found
+    assert truth[:, 1].mean() < 0.15  # false among those found
+    np.testing.assert_allclose(truth[:, 2], 0.0, atol=0.1)
+    np.testing.assert_allclose(truth[:, 3], 1.0, atol=0.06)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nothing_to_load")
+def test_missing_time_course_is_simulated(capsys):
+    from jaxneuro.cli import _bold
+
+    section = _bold.recording(argparse.Namespace(fast=True, dtype="float32"))
+    assert section.source.kind == "simulated"
+    assert "simulated data take its place" in capsys.readouterr().err
+
+
 def test_unknown_workflow(capsys):
     assert cli.main(["demo", "--only", "glmm"]) == 2
-    assert "--only is 'glmm' but the workflows are: trf" in capsys.readouterr().err
+    assert "--only is 'glmm' but the workflows are: trf, glm" in capsys.readouterr().err
