@@ -24,7 +24,15 @@ if TYPE_CHECKING:
         trf,
         viz,
     )
-    from .estimators import GLM, TRF, CNNEncoder, LassoCV
+    from .estimators import (
+        GLM,
+        TRF,
+        BandedRidgeCV,
+        CNNEncoder,
+        LassoCV,
+        Ridge,
+        RidgeCV,
+    )
     from .signal import Lags
 
 __version__ = "0.1.0"
@@ -35,9 +43,15 @@ _NAMES = {
     "GLM": "estimators",
     "TRF": "estimators",
     "LassoCV": "estimators",
+    "Ridge": "estimators",
+    "RidgeCV": "estimators",
+    "BandedRidgeCV": "estimators",
 }
 
 __all__ = [
+    "BandedRidgeCV",
+    "Ridge",
+    "RidgeCV",
     "GLM",
     "TRF",
     "CNNEncoder",

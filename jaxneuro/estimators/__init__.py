@@ -5,12 +5,22 @@ from typing import TYPE_CHECKING
 
 from ._glm import GLM
 from ._lasso import LassoCV, LassoLarsCV
+from ._linear import BandedRidgeCV, Ridge, RidgeCV
 from ._trf import TRF
 
 if TYPE_CHECKING:
     from ._encoder import CNNEncoder
 
-__all__ = ["GLM", "TRF", "CNNEncoder", "LassoCV", "LassoLarsCV"]
+__all__ = [
+    "GLM",
+    "TRF",
+    "BandedRidgeCV",
+    "CNNEncoder",
+    "LassoCV",
+    "LassoLarsCV",
+    "Ridge",
+    "RidgeCV",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -38,7 +38,12 @@ class Mix:
 
 
 def mix(
-    factor: FoldFactor, alphas: np.ndarray, *, dual: bool, relative: bool
+    factor: FoldFactor,
+    alphas: np.ndarray,
+    *,
+    dual: bool,
+    relative: bool,
+    like: Mix | None = None,
 ) -> Mix | None:
     """Find the cheapest mixture whose predictions are as exact as the arithmetic.
 
@@ -58,6 +63,8 @@ def mix(
     relative : bool
         Bound errors relative to the predictions at each penalty, as a correlation
         needs, instead of relative to the targets.
+    like : Mix, optional
+        A mixture whose segments are taken, and at least as many functions.
 
     Returns
     -------
@@ -81,11 +88,12 @@ def mix(
         tolerance /= _BOUND
     height, rank = factor.test.shape[1:]
     best, cost = None, 0.9 * alphas.size * height * (rank + _LATENCY)
-    for n in _SEGMENTS:
+    for n in _SEGMENTS if like is None else (len(like.stops),):
         stops = np.linspace(0, rank, n + 1).astype(int)[1:]
-        bases = _bases(heavy, stops, tolerance / np.sqrt(n))
+        least = [1] * n if like is None else [part.shape[1] for part in like.parts]
+        bases = _bases(heavy, stops, tolerance / np.sqrt(n), least)
         work = _work(bases, stops, height)
-        if work < cost:
+        if work < cost or like is not None:
             best, cost = (stops, bases), work
     if best is None:
         return None
@@ -110,13 +118,15 @@ def _shrink(gain: np.ndarray, alphas: np.ndarray) -> np.ndarray:
     return np.where(kept & (total > 0), 1 / np.where(total > 0, total, 1), 0)
 
 
-def _bases(heavy: np.ndarray, stops: np.ndarray, tolerance: float) -> list[np.ndarray]:
+def _bases(
+    heavy: np.ndarray, stops: np.ndarray, tolerance: float, least: list[int]
+) -> list[np.ndarray]:
     """Find combinations per segment: (n_folds, n_alphas, rank_of_segment)."""
     bases, start = [], 0
-    for stop in stops:
+    for stop, n in zip(stops, least, strict=True):
         _, values, vt = np.linalg.svd(heavy[:, start:stop], full_matrices=False)
         tail = np.sqrt(np.cumsum(values[:, ::-1] ** 2, axis=1))[:, ::-1]
-        n = int(max(1, (tail > tolerance).sum(1).max()))
+        n = max(n, int((tail > tolerance).sum(1).max()))
         bases.append(np.swapaxes(vt[:, :n], 1, 2))
         start = stop
     return bases

@@ -1,7 +1,7 @@
 """Ridge regression whose penalty is chosen by cross-validation."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -129,22 +129,38 @@ def ridge_cv(
     else:
         groups = np.asarray(alpha_groups)
         check.same_length("Y", np.zeros(n_targets), "alpha_groups", groups, "targets")
-        (scores,) = over_targets(
-            lambda block, _: (parts.score(block),), Y, dtype, **stream
+        coef, intercept, scores, alpha, defined = _by_groups(
+            parts, rows, Y, strengths, groups, options, dtype, out, stream
         )
-        names, member = np.unique(groups, return_inverse=True)
-        index, defined = search.choose(
-            strengths, scores, groups=member, n_groups=names.size
-        )
-        alpha = strengths[index]
-
-        def solve(block: jax.Array, here: slice) -> tuple:
-            mine = jnp.pad(alpha[here], (0, block.shape[1] - alpha[here].size))
-            return solve_block(rows, parts.final, block, mine, options)
-
-        coef, intercept = over_targets(solve, Y, dtype, out=out, **stream)
     fit = LinearFit(coef=coef, intercept=intercept, alpha=alpha)
     return CVFit(fit=fit, scores=scores, alphas=strengths, converged=defined)
+
+
+def _by_groups(
+    parts: "_Search",
+    rows: Rows,
+    Y: ArrayLike,
+    strengths: jax.Array,
+    groups: np.ndarray,
+    options: Options,
+    dtype: np.dtype,
+    out: Writable | None,
+    stream: dict[str, Any],
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Score all targets, choose for each group, then read the targets again."""
+    (scores,) = over_targets(lambda block, _: (parts.score(block),), Y, dtype, **stream)
+    names, member = np.unique(groups, return_inverse=True)
+    index, defined = search.choose(
+        strengths, scores, groups=member, n_groups=names.size
+    )
+    alpha = strengths[index]
+
+    def solve(block: jax.Array, here: slice) -> tuple:
+        mine = jnp.pad(alpha[here], (0, block.shape[1] - alpha[here].size))
+        return solve_block(rows, parts.final, block, mine, options)
+
+    coef, intercept = over_targets(solve, Y, dtype, out=out, **stream)
+    return coef, intercept, scores, alpha, defined
 
 
 class _Search(NamedTuple):

@@ -96,8 +96,8 @@ def _blocks(
     if isinstance(Y, Tracer):  # compiled by the caller, in one piece
         yield 0, n_targets, jnp.asarray(Y, dtype)
         return
-    tile = batch_size or _TILE.get(jax.default_backend(), _TILE_ELSEWHERE)
-    tile = min(tile, n_targets)
+    default = _TILE.get(jax.default_backend(), _TILE_ELSEWHERE)
+    tile = batch_size or min(default, n_targets)
     source: Any = Y if hasattr(Y, "shape") else np.asarray(Y)
     on_disk = not isinstance(source, np.ndarray | jax.Array)
     width = n_targets

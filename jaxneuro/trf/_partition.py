@@ -1,6 +1,5 @@
 """What single lags and single bands of features explain."""
 
-import itertools
 from functools import partial
 
 import jax
@@ -10,36 +9,13 @@ from jax.typing import ArrayLike
 
 from ..core import check, folds, search
 from ..core.moments import Moments
+from ..core.partition import VariancePartition, partition, subsets_of
 from ..core.progress import track
-from ..core.struct import static, struct
 from ..signal import LaggedSums, Lags, Products, lagged_sums, products
 from ._banded import band_numbers
 from ._system import fold_scores, system
 
 __all__ = ["VariancePartition", "single_lag", "variance_partition"]
-
-
-@struct
-class VariancePartition:
-    """Held-out variance that bands of features explain, alone and together.
-
-    Attributes
-    ----------
-    r2 : array (n_subsets, n_targets)
-        Held-out R2 of the model with each subset of bands.
-    unique : array (n_bands, n_targets)
-        What is lost when a band is left out of the full model.
-    common : array (n_subsets, n_targets)
-        What exactly the bands of a subset share; a single band's entry is its
-        unique variance. All entries sum to the R2 of the full model.
-    subsets : tuple of tuple of int
-        Bands of each subset; the last is the full model.
-    """
-
-    r2: jax.Array
-    unique: jax.Array
-    common: jax.Array
-    subsets: tuple[tuple[int, ...], ...] = static()  # type: ignore[assignment]  # a dataclass field
 
 
 def single_lag(
@@ -174,11 +150,7 @@ def variance_partition(
     sums = lagged_sums(X, Y, lags, trial_id=trial_id, group_id=fold_id, pad=pad)
     alphas = jnp.asarray(alphas, sums.row.dtype)
     total = products(sums)
-    subsets = tuple(
-        subset
-        for size in range(1, n_bands + 1)
-        for subset in itertools.combinations(range(n_bands), size)
-    )
+    subsets = subsets_of(n_bands)
     r2 = []
     for subset in track(subsets, show=show_progress, desc="subsets", unit="model"):
         support = np.broadcast_to(np.isin(bands, subset), (lags.n_lags, bands.size))
@@ -188,24 +160,4 @@ def variance_partition(
             for k in range(n_folds)
         ]
         r2.append(jnp.stack(scores).mean(0).max(0))
-    r2 = jnp.stack(r2)
-    common = _common(subsets, n_bands)
-    common = jnp.matmul(jnp.asarray(common, r2.dtype), r2, precision="highest")
-    return VariancePartition(
-        r2=r2, unique=common[:n_bands], common=common, subsets=subsets
-    )
-
-
-def _common(subsets: tuple[tuple[int, ...], ...], n_bands: int) -> np.ndarray:
-    """Coefficients of commonality analysis: (n_subsets, n_subsets)."""
-    position = {subset: i for i, subset in enumerate(subsets)}
-    weights = np.zeros((len(subsets), len(subsets)))
-    for row, subset in enumerate(subsets):
-        rest = tuple(band for band in range(n_bands) if band not in subset)
-        # What any band of the subset adds to the rest, by inclusion and exclusion.
-        for size in range(len(subset) + 1):
-            for part in itertools.combinations(subset, size):
-                model = tuple(sorted(rest + part))
-                if model:
-                    weights[row, position[model]] -= (-1) ** size
-    return weights
+    return partition(jnp.stack(r2), n_bands)

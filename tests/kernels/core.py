@@ -4,13 +4,21 @@ import dataclasses
 
 import jax.numpy as jnp
 
-from jaxneuro.core import linalg, ridge, score, search
+from jaxneuro.core import linalg, partition, ridge, score, search
 from jaxneuro.core import moments as mom
 
 from .table import ALPHAS, CHOICE, FOLD, XY, A, N, P, Row, T, leading, moments_of
 
-MODULES = ("core.linalg", "core.moments", "core.ridge", "core.search", "core.score")
+MODULES = (
+    "core.linalg",
+    "core.moments",
+    "core.partition",
+    "core.ridge",
+    "core.search",
+    "core.score",
+)
 HOST = {
+    "core.partition.subsets_of": "lists sets",
     "core.ridge.pick_method": "chooses a method from sizes",
     "core.linalg.factor": "decides a rank, in float64",
     "core.linalg.lstsq": "refines in extended precision",
@@ -69,6 +77,12 @@ ROWS = [
         lambda X, Y: mom.leave_out(folds_of(X, Y), 1),
         XY,
         moments_of(P),
+    ),
+    Row(
+        "core.partition.partition",
+        lambda r2: partition.partition(r2, 2),
+        {"r2": (3, T)},
+        {"r2": (3, T), "unique": (2, T), "common": (3, T)},
     ),
     Row(
         "core.ridge.spectrum",

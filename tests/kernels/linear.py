@@ -1,13 +1,16 @@
 """Kernels of the linear room."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxneuro import linear
 
 from .table import ALPHAS, CHOICE, FOLD, XY, A, N, P, Row, T
 
 MODULES = ("linear",)
-HOST: dict[str, str] = {}
+HOST = {"linear.delay_bands": "returns the band of each column with the array"}
+CHOSEN = "only the chosen weightings are solved, which the host must know"
+BANDS = np.array([0, 0, 1])
 
 
 def linear_fit(alpha=(T,)):
@@ -35,6 +38,30 @@ ROWS = [
         lambda X, Y: linear.ridge_cv(X, Y, ALPHAS, FOLD, keep_scores=True),
         XY,
         cv_fit((2, A, T)),
+        jumps=CHOICE,
+    ),
+    Row(
+        "linear.banded_ridge_cv",
+        lambda X, Y: linear.banded_ridge_cv(
+            X, Y, BANDS, ALPHAS, FOLD, gammas=[[0.5, 0.5], [0.8, 0.2]]
+        ),
+        XY,
+        cv_fit((1, 2, T), alpha=(2, T), alphas=(2, 2)),
+        jumps=CHOICE,
+        host_loop=CHOSEN,
+        recompiles=CHOSEN,
+    ),
+    Row(
+        "linear.split_scores",
+        lambda X, Y: linear.split_scores(fitted(X, Y), X, Y, BANDS),
+        XY,
+        (2, T),
+    ),
+    Row(
+        "linear.variance_partition",
+        lambda X, Y: linear.variance_partition(X, Y, BANDS, ALPHAS, FOLD),
+        XY,
+        {"r2": (3, T), "unique": (2, T), "common": (3, T)},
         jumps=CHOICE,
     ),
     Row(

@@ -1,0 +1,383 @@
+"""Ridge regression with one penalty per band of features and target."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from ..core import check, search
+from ..core.progress import track
+from ..core.ridge import CVFit
+from ._bands import band_numbers, check_gammas, sample_gammas
+from ._factor import FoldFactor, Whole, fold_factor, whole
+from ._loo import closed_scores
+from ._mix import Mix, mix
+from ._records import LinearFit
+from ._ridge import fits_dual
+from ._ridge_cv import fold_number
+from ._rows import Options, Rows, arrange
+from ._score import score_block, solve_block
+from ._targets import checked, over_targets
+
+__all__ = ["banded_ridge_cv"]
+
+# Share of the search by GCV that explores around what was best so far, and of its
+# weights that are then compared by folds.
+_EXPLOIT, _KEPT = 0.5, 0.1
+_LEAST_KEPT = 8
+
+
+class _Data(NamedTuple):
+    """What every step of a search needs."""
+
+    rows: Rows
+    Y: Any
+    dtype: np.dtype
+    bands: np.ndarray
+    grid: np.ndarray
+    options: Options
+    batch_size: int | None
+
+
+def banded_ridge_cv(
+    X: ArrayLike,
+    Y: ArrayLike,
+    bands: ArrayLike,
+    alphas: ArrayLike,
+    fold_id: ArrayLike,
+    *,
+    key: jax.Array | None = None,
+    n_iter: int = 100,
+    gammas: ArrayLike | None = None,
+    search: str = "random",
+    shared: bool = False,
+    metric: str = "r2",
+    fit_intercept: bool = True,
+    sample_weight: ArrayLike | None = None,
+    batch_size: int | None = None,
+    show_progress: bool = False,
+) -> CVFit:
+    """Fit ridge regression with one penalty per band of features and target.
+
+    Bands are weighed by a point ``gamma`` of the simplex and share a penalty
+    ``alpha``: band ``i`` is penalised by ``alpha / gamma_i``. Every weighting is
+    tried on all targets and penalties at once.
+
+    Parameters
+    ----------
+    X, Y, fold_id, metric, fit_intercept, sample_weight
+        As in :func:`ridge_cv`; `fold_id` is an array.
+    bands : int array (n_features,)
+        Band of each feature, from 0.
+    alphas : array (n_alphas,)
+        Grid of positive penalty strengths.
+    key : array, optional
+        Random key; needed unless `gammas` are given.
+    n_iter : int
+        Number of weightings to try.
+    gammas : array (n_iter, n_bands), optional
+        Weightings to try instead of random ones, in order.
+    search : {"random", "gcv"}
+        "random" scores every weighting by folds. "gcv" scores them by generalised
+        cross-validation, which needs no folds, draws half of them around those that
+        were best for many targets, and compares a tenth of them (at least 8), the
+        ones that serve all targets best, by folds.
+    shared : bool
+        Whether all targets share the weighting with the best mean score; `alpha`
+        is each target's own all the same.
+    batch_size : int, optional
+        Targets that are scored at once.
+    show_progress : bool
+        Whether to draw a progress bar over weightings.
+
+    Returns
+    -------
+    CVFit
+        ``fit.alpha (n_bands, n_targets)`` holds ``alpha / gamma``, infinite for a
+        band that is left out. ``alphas (n_compared, n_bands)`` holds the weightings
+        that were scored by folds and ``scores (1, n_compared, n_targets)`` their
+        mean score at each target's best `alpha`.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, an option is unknown, a penalty is not positive, a band
+        has no feature, or neither `key` nor `gammas` is given.
+
+    References
+    ----------
+    .. [1] Dupre la Tour, Eickenberg, Nunez-Elizalde & Gallant, NeuroImage 264 (2022)
+       119728, doi:10.1016/j.neuroimage.2022.119728; himalaya ``GroupRidgeCV``, which
+       scores the same for the same weightings.
+    .. [2] Nunez-Elizalde, Huth & Gallant, NeuroImage 197 (2019) 482-492,
+       doi:10.1016/j.neuroimage.2019.04.012.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((60, 4))
+    >>> key, fold_id = jax.random.key(0), np.arange(60) % 3
+    >>> result = banded_ridge_cv(
+    ...     x, x[:, :2], [0, 0, 1, 1], [0.1, 10.0], fold_id, key=key, n_iter=5
+    ... )
+    >>> result.fit.alpha.shape, result.scores.shape
+    ((2, 2), (1, 5, 2))
+    """
+    check.choice("search", search, ("random", "gcv"))
+    data = _prepare(
+        X, Y, bands, alphas, fold_id, metric, fit_intercept, sample_weight, batch_size
+    )
+    n_bands = int(data.bands.max()) + 1
+    if gammas is not None:
+        weights = check_gammas(gammas, n_bands)
+    elif key is None:
+        raise ValueError("key is None but a search draws weights; give key or gammas.")
+    else:
+        weights = sample_gammas(key, n_iter, n_bands)
+    if search == "gcv":
+        weights = _screen(data, weights, key, show_progress)
+    best, alpha = _compare(data, weights, show_progress)
+    return _refit(data, weights, best, alpha, shared=shared)
+
+
+def _prepare(
+    X: ArrayLike,
+    Y: ArrayLike,
+    bands: ArrayLike,
+    alphas: ArrayLike,
+    fold_id: ArrayLike,
+    metric: str,
+    fit_intercept: bool,
+    sample_weight: ArrayLike | None,
+    batch_size: int | None,
+) -> _Data:
+    check.choice("metric", metric, search.METRICS)
+    dtype = checked(X, Y)
+    n_samples, n_features = check.shape_of(X)
+    grid = check.alphas("alphas", alphas)
+    if (grid == 0).any():
+        raise ValueError("alphas holds 0 but penalties of bands must be positive.")
+    if isinstance(fold_id, str):
+        raise ValueError(
+            f"fold_id is {fold_id!r} but must number the fold of each sample."
+        )
+    numbers, n_train = fold_number(fold_id, n_samples, metric)
+    rows = arrange(
+        X,
+        numbers,
+        fit_intercept=fit_intercept,
+        sample_weight=sample_weight,
+        scale=False,
+        dtype=dtype,
+    )
+    options = Options(
+        metric=metric,
+        fit_intercept=fit_intercept,
+        dual=fits_dual("auto", n_train, n_features),
+        keep_scores=False,
+    )
+    numbers = band_numbers(bands, n_features)
+    return _Data(rows, Y, dtype, numbers, grid, options, batch_size)
+
+
+@jax.jit
+def _weigh(rows: Rows, factor: jax.Array) -> Rows:
+    return replace(
+        rows,
+        X=rows.X * factor[None, :, None],
+        mean=rows.mean * factor[None],
+        scale=rows.scale / factor,
+    )
+
+
+def _weighed(data: _Data, gamma: np.ndarray) -> Rows:
+    factor = np.sqrt(gamma)[data.bands]
+    return _weigh(data.rows, jnp.asarray(factor, data.dtype))
+
+
+@partial(jax.jit, static_argnames="options")
+def _best_by_folds(
+    rows: Rows,
+    factor: FoldFactor,
+    mixture: Mix | None,
+    Y: jax.Array,
+    alphas: jax.Array,
+    options: Options,
+) -> tuple[jax.Array, jax.Array]:
+    return _best(score_block(rows, factor, mixture, Y, alphas, options), alphas)
+
+
+@partial(jax.jit, static_argnames="options")
+def _best_by_gcv(
+    rows: Rows, final: Whole, Y: jax.Array, alphas: jax.Array, options: Options
+) -> tuple[jax.Array, jax.Array]:
+    scores = closed_scores(rows, final, Y, alphas, options, scheme="gcv")
+    return _best(scores, alphas)
+
+
+def _best(scores: jax.Array, alphas: jax.Array) -> tuple[jax.Array, jax.Array]:
+    index, _ = search.choose(alphas, scores)
+    mean = jnp.take_along_axis(scores[0], index[None], axis=0)[0]
+    return mean, alphas[index]
+
+
+def _compare(
+    data: _Data, gammas: np.ndarray, show: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Best score by folds and its alpha, each (n_gammas, n_targets)."""
+    alphas = jnp.asarray(data.grid, data.dtype)
+    relative = data.options.metric == "correlation"
+    scores, chosen, mixture = [], [], None
+    for gamma in track(gammas, show=show, desc="weights of bands", unit="weights"):
+        rows = _weighed(data, gamma)
+        inverse = data.grid.size == 1
+        factor = fold_factor(rows, alphas, data.options, inverse=inverse)
+        # The shape of the first mixture serves all: no new compilation.
+        mixture = mix(
+            factor,
+            data.grid,
+            dual=data.options.dual,
+            relative=relative,
+            like=mixture,
+        )
+        found = over_targets(
+            lambda Y, _, rows=rows, factor=factor, mixture=mixture: _best_by_folds(
+                rows, factor, mixture, Y, alphas, data.options
+            ),
+            data.Y,
+            data.dtype,
+            batch_size=data.batch_size,
+        )
+        scores.append(np.asarray(found[0]))
+        chosen.append(np.asarray(found[1]))
+    return np.stack(scores), np.stack(chosen)
+
+
+def _screen(
+    data: _Data, gammas: np.ndarray, key: jax.Array | None, show: bool
+) -> np.ndarray:
+    """Weightings that serve all targets best by GCV, (n_kept, n_bands)."""
+    alphas = jnp.asarray(data.grid, data.dtype)
+    options = data.options._replace(metric="r2")
+    tried, scores = [], []
+    n_explore = (
+        len(gammas) if key is None else len(gammas) - int(_EXPLOIT * len(gammas))
+    )
+    rng = None
+    if key is not None:
+        seed = jax.random.bits(jax.random.fold_in(key, 1), (4,))
+        rng = np.random.default_rng(np.asarray(seed))
+    for turn in track(
+        range(len(gammas)), show=show, desc="weights by GCV", unit="weights"
+    ):
+        gamma = gammas[turn]
+        if rng is not None and turn >= n_explore:
+            gamma = _near(rng, np.stack(tried), np.stack(scores))
+        rows = _weighed(data, gamma)
+        final = whole(rows, alphas, dual=options.dual)
+        score, _ = over_targets(
+            lambda Y, _, rows=rows, final=final: _best_by_gcv(
+                rows, final, Y, alphas, options
+            ),
+            data.Y,
+            data.dtype,
+            batch_size=data.batch_size,
+        )
+        tried.append(gamma)
+        scores.append(np.asarray(score))
+    return _cover(np.stack(tried), np.stack(scores))
+
+
+def _near(
+    rng: np.random.Generator, tried: np.ndarray, scores: np.ndarray
+) -> np.ndarray:
+    """Draw a weighting near one that is best for many targets."""
+    winner = np.where(np.isnan(scores), -np.inf, scores).argmax(0)
+    start = tried[rng.choice(winner)]
+    logs = np.log(np.maximum(start, 1e-6)) + 0.7 * rng.standard_normal(start.size)
+    weights = np.exp(logs - logs.max())
+    return weights / weights.sum()
+
+
+def _cover(tried: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Choose, one after the other, the weightings that add most to the best score."""
+    n_kept = min(len(tried), max(_LEAST_KEPT, round(_KEPT * len(tried))))
+    scores = np.where(np.isfinite(scores), scores, 0)
+    best = np.full(scores.shape[1], -np.inf)
+    kept: list[int] = []
+    for _ in range(n_kept):
+        total = np.maximum(scores, best[None]).sum(1)
+        total[kept] = -np.inf
+        kept.append(int(total.argmax()))
+        best = np.maximum(best, scores[kept[-1]])
+    return tried[kept]
+
+
+class _Columns:
+    """Some targets of a source, read when they are sliced."""
+
+    def __init__(self, source: Any, index: np.ndarray) -> None:
+        self.source, self.index = source, index
+        self.shape = (source.shape[0], index.size)
+        self.dtype = source.dtype
+
+    def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
+        return np.asarray(self.source[:, self.index[key[1]]])
+
+
+def _refit(
+    data: _Data,
+    gammas: np.ndarray,
+    scores: np.ndarray,
+    alphas: np.ndarray,
+    *,
+    shared: bool,
+) -> CVFit:
+    """Solve on all samples, the targets of each weighting together."""
+    known = np.where(np.isnan(scores), -np.inf, scores)
+    winner = known.argmax(0)
+    if shared:
+        mean = np.where(np.isfinite(known), known, 0).mean(1)
+        winner = np.full_like(winner, mean.argmax())
+    n_features, n_targets = data.bands.size, winner.size
+    coef = np.zeros((n_features, n_targets), data.dtype)
+    intercept = np.zeros(n_targets, data.dtype)
+    alpha = alphas[winner, np.arange(n_targets)]
+    source = data.Y if hasattr(data.Y, "shape") else np.asarray(data.Y)
+    for which in np.unique(winner):
+        index = np.flatnonzero(winner == which)
+        rows = _weighed(data, gammas[which])
+        strengths = jnp.asarray(alpha[index])
+        final = whole(rows, strengths, dual=data.options.dual)
+
+        def solve(
+            block: jax.Array, here: slice, rows=rows, final=final, each=strengths
+        ) -> tuple:
+            mine = each[here]
+            mine = jnp.pad(mine, (0, block.shape[1] - mine.size), constant_values=1)
+            return solve_block(rows, final, block, mine, data.options)
+
+        part = over_targets(
+            solve,
+            _Columns(source, index),  # type: ignore[arg-type]  # it can be sliced
+            data.dtype,
+            batch_size=data.batch_size or min(512, n_targets),
+        )
+        coef[:, index], intercept[index] = np.asarray(part[0]), np.asarray(part[1])
+    with np.errstate(divide="ignore"):
+        strength = alpha[None] / gammas[winner].T
+    fit = LinearFit(
+        coef=jnp.asarray(coef),
+        intercept=jnp.asarray(intercept),
+        alpha=jnp.asarray(strength, data.dtype),
+    )
+    return CVFit(
+        fit=fit,
+        scores=jnp.asarray(scores[None]),
+        alphas=jnp.asarray(gammas, data.dtype),
+        converged=jnp.asarray(np.isfinite(known).any(0)),
+    )
