@@ -109,7 +109,7 @@ def sort_rows(activity: ArrayLike) -> np.ndarray:
     scale = away.std(axis=0)
     scores = (away / np.where(scale > 0, scale, 1)).T
     try:
-        from rastermap import Rastermap
+        from rastermap import Rastermap  # type: ignore[import-not-found]  # optional
     except ModuleNotFoundError:
         # Few neurons, many bins: their products are the smaller matrix.
         vectors = np.linalg.eigh(scores @ scores.T)[1]
