@@ -17,7 +17,7 @@ from ._records import LinearFit
 from ._ridge import METHODS, check_out, fits_dual
 from ._rows import Options, Rows, arrange
 from ._score import score_block, search_block, solve_block
-from ._targets import Writable, checked, over_targets
+from ._targets import Writable, checked, over_targets, tile_width
 
 __all__ = ["fold_number", "ridge_cv"]
 
@@ -116,6 +116,7 @@ def ridge_cv(
     options = Options(
         metric=metric, fit_intercept=fit_intercept, dual=dual, keep_scores=keep_scores
     )
+    batch_size = batch_size or min(tile_width(n_features), n_targets)
     stream = {"batch_size": batch_size, "show_progress": show_progress}
     strengths = jnp.asarray(grid, dtype)
     if isinstance(fold_id, str):

@@ -12,12 +12,12 @@ from jax.typing import ArrayLike
 from ..core import batch, check
 from ..core.progress import track
 
-__all__ = ["Writable", "checked", "float_of", "over_targets"]
+__all__ = ["Writable", "checked", "float_of", "over_targets", "tile_width"]
 
-# Targets of one product: on a processor the operands then stay in the cache, an
-# accelerator wants them large.
-_TILE = {"cpu": 512}
-_TILE_ELSEWHERE = 8192
+# Targets of one product: on a processor the operands then stay in the cache, the more
+# so where products are small; an accelerator wants them large.
+_TILE, _TILE_FEW, _TILE_ELSEWHERE = 512, 128, 8192
+_FEW_FEATURES = 256
 # Bytes that are read from disk at once.
 _READ = 2**27
 
@@ -96,8 +96,7 @@ def _blocks(
     if isinstance(Y, Tracer):  # compiled by the caller, in one piece
         yield 0, n_targets, jnp.asarray(Y, dtype)
         return
-    default = _TILE.get(jax.default_backend(), _TILE_ELSEWHERE)
-    tile = batch_size or min(default, n_targets)
+    tile = batch_size or min(tile_width(), n_targets)
     source: Any = Y if hasattr(Y, "shape") else np.asarray(Y)
     on_disk = not isinstance(source, np.ndarray | jax.Array)
     width = n_targets
@@ -118,6 +117,25 @@ def _blocks(
             block[:, :n] = panel[:, start - first : start - first + n]
             block[:, n:] = 0
         yield start, n, block
+
+
+def tile_width(n_features: int | None = None) -> int:
+    """Choose how many targets are solved at once.
+
+    Parameters
+    ----------
+    n_features : int, optional
+        Number of predictors.
+
+    Returns
+    -------
+    int
+        Targets of a block.
+    """
+    if jax.default_backend() != "cpu":
+        return _TILE_ELSEWHERE
+    few = n_features is not None and n_features <= _FEW_FEATURES
+    return _TILE_FEW if few else _TILE
 
 
 def _aligned(shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
