@@ -113,32 +113,31 @@ def train_shared(data) -> Arrays:
 
 
 @cache
-def torch_parts():
-    """Write the same network in PyTorch, from its description."""
+def torch_pyramid(x):
+    """Levels of a Laplace pyramid, and what is left, in PyTorch."""
     import torch
     from torch.nn import functional as F
 
     column = torch.tensor((0.061359, 0.244770, 0.387741, 0.244770, 0.061359))
     blur = torch.outer(column, column)[None, None]
+    levels = []
+    for _ in range(3):
+        n_channels = x.shape[1]
+        kernel = blur.to(x.dtype).expand(n_channels, 1, 5, 5)
+        low = F.conv2d(x, kernel, padding=2, groups=n_channels)[:, :, ::2, ::2]
+        odd = tuple((n + 1) % 2 for n in x.shape[2:])
+        up = F.conv_transpose2d(
+            low, kernel, stride=2, padding=2, output_padding=odd, groups=n_channels
+        )
+        levels.append(x - 4 * up)
+        x = low
+    return [*levels, x]
 
-    def pyramid(x):
-        levels = []
-        for _ in range(3):
-            n_channels = x.shape[1]
-            kernel = blur.to(x.dtype).expand(n_channels, 1, 5, 5)
-            low = F.conv2d(x, kernel, padding=2, groups=n_channels)[:, :, ::2, ::2]
-            odd = tuple((n + 1) % 2 for n in x.shape[2:])
-            up = F.conv_transpose2d(
-                low,
-                kernel,
-                stride=2,
-                padding=2,
-                output_padding=odd,
-                groups=n_channels,
-            )
-            levels.append(x - 4 * up)
-            x = low
-        return [*levels, x]
+
+def torch_parts():
+    """Write the same network in PyTorch, from its description."""
+    import torch
+    from torch.nn import functional as F
 
     class Net(torch.nn.Module):
         def __init__(self, variables):
@@ -173,7 +172,8 @@ def torch_parts():
             x = torch.cat(maps, dim=1)
             grid = self.points[None, :, None].expand(len(x), -1, -1, -1)
             values = [
-                F.grid_sample(level, grid, align_corners=True) for level in pyramid(x)
+                F.grid_sample(level, grid, align_corners=True)
+                for level in torch_pyramid(x)
             ]
             read = torch.cat(values, dim=1).squeeze(-1)
             return (read * self.features[None]).sum(1) + self.bias
