@@ -38,25 +38,25 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
+    "BandedRidgeCV": "estimators",
     "CNNEncoder": "estimators",
-    "Lags": "signal",
     "GLM": "estimators",
-    "TRF": "estimators",
+    "Lags": "signal",
     "LassoCV": "estimators",
     "Ridge": "estimators",
     "RidgeCV": "estimators",
-    "BandedRidgeCV": "estimators",
+    "TRF": "estimators",
 }
 
 __all__ = [
     "BandedRidgeCV",
-    "Ridge",
-    "RidgeCV",
-    "GLM",
-    "TRF",
     "CNNEncoder",
+    "GLM",
     "Lags",
     "LassoCV",
+    "Ridge",
+    "RidgeCV",
+    "TRF",
     "__version__",
     "core",
     "datasets",
