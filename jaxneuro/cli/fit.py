@@ -42,6 +42,21 @@ MODELS = (
         help="first-level model of fMRI: maps of contrasts, and a report",
         module="_fit_glm",
     ),
+    Model(
+        name="ridge",
+        help="ridge regression of every target, such as voxels",
+        module="_fit_linear",
+    ),
+    Model(
+        name="banded",
+        help="ridge regression with a penalty for each band of features",
+        module="_fit_linear",
+    ),
+    Model(
+        name="lasso",
+        help="sparse regression of every target, such as receptive fields",
+        module="_fit_linear",
+    ),
 )
 
 
