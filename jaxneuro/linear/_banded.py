@@ -136,6 +136,8 @@ def banded_ridge_cv(
         weights = check_gammas(gammas, n_bands)
     elif key is None:
         raise ValueError("key is None but a search draws weights; give key or gammas.")
+    elif n_iter < 1:
+        raise ValueError(f"n_iter is {n_iter} but must be 1 or more.")
     else:
         weights = sample_gammas(key, n_iter, n_bands)
     if search == "gcv":

@@ -131,6 +131,10 @@ def test_bands_have_delays_of_their_own():
         ({"gammas": [[1.0, -2.0]]}, "gammas must be finite and not negative"),
         ({"gammas": [[0.0, 0.0]]}, "gammas has a row of zeros"),
         ({"gammas": None}, "key is None but a search draws weights"),
+        (
+            {"gammas": None, "key": jax.random.key(0), "n_iter": 0},
+            "n_iter is 0 but must be 1 or more",
+        ),
         ({"fold_id": "gcv"}, "fold_id is 'gcv' but must number the fold"),
         ({"search": "newton"}, "search is 'newton' but must be one of 'random', 'gcv'"),
         ({"metric": "auc"}, "metric is 'auc'"),
