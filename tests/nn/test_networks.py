@@ -80,7 +80,13 @@ def test_pyramid_adds_up(rng, dtype, tol):
     assert (np.asarray(_sampling.at_points(x, points))[:, 3] == 0).all()
 
 
-@pytest.mark.parametrize("name", READOUTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=[pytest.mark.slow] * (n in ("pyramid", "factorized")))
+        for n in READOUTS
+    ],
+)
 def test_pure_and_without_retrace(name, dtype, tol):
     apply, variables = encoder(READOUTS[name])
     again, others = encoder(READOUTS[name], seed=1)

@@ -46,7 +46,13 @@ def images(x, dtype):
     return jnp.asarray(np.moveaxis(x, 1, -1), dtype)
 
 
-@pytest.mark.parametrize("name", CORES)
+def some_slow(names, *slow):
+    """Cases whose many shapes take long to compile run with the slow tests."""
+    marks = {name: pytest.mark.slow for name in slow}
+    return [pytest.param(n, marks=marks.get(n, ()), id=n) for n in names]
+
+
+@pytest.mark.parametrize("name", some_slow(CORES, "skip2", "lapw"))
 def test_core(golden, name, dtype):
     g = {k[len(name) + 1 :]: v for k, v in golden("core").items() if k.startswith(name)}
     x = images(g["x"], dtype)
@@ -100,7 +106,7 @@ def test_notebook_network(golden, dtype):
     assert_allclose(apply(variables, x), run["resp"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", "abcd")
+@pytest.mark.parametrize("name", some_slow("abcd", "b", "c"))
 def test_pyramid(golden, name, dtype):
     g = golden("pyramid_readout")
     meta = json.loads(str(g[f"{name}_meta"]))
