@@ -1,10 +1,12 @@
 """Every way to name a cross-validation scheme."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..core import check, folds
 
-__all__ = ["fold_ids"]
+__all__ = ["fold_ids", "folds_of"]
 
 
 def fold_ids(cv: object, trial_id: np.ndarray) -> np.ndarray:
@@ -51,3 +53,36 @@ def fold_ids(cv: object, trial_id: np.ndarray) -> np.ndarray:
             f"{n_trials} trials or of each of the {n_times} samples."
         )
     return fold_id if fold_id.size == n_times else fold_id[trial_id]
+
+
+def folds_of(cv: object, n_samples: int) -> np.ndarray:
+    """Convert a scheme of cross-validation to a fold per sample.
+
+    Parameters
+    ----------
+    cv : int, int array (n_samples,), splitter or list of pairs
+        As :class:`RidgeCV` and :class:`LassoCV` take it.
+    n_samples : int
+        Number of samples.
+
+    Returns
+    -------
+    int array (n_samples,)
+        Fold of each sample.
+    """
+    if isinstance(cv, int):
+        return folds.kfold(n_samples, cv)
+    if isinstance(cv, list) and cv and all(isinstance(pair, tuple) for pair in cv):
+        return folds.from_splitter(_Pairs(cv), n_samples)
+    return fold_ids(cv, np.zeros(n_samples, int))
+
+
+class _Pairs:
+    """Pairs of training and test samples as a splitter."""
+
+    def __init__(self, pairs: Sequence) -> None:
+        self.pairs = pairs
+
+    def split(self, X: object, y: object = None, groups: object = None) -> Sequence:
+        """Give the pairs."""
+        return self.pairs

@@ -1,29 +1,27 @@
 """Sparse models of many targets as scikit-learn estimators."""
 
 import warnings
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
 
 import jax
 import numpy as np
 from jax.typing import ArrayLike
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import linear
-from ..core import check, folds, score
+from ..core import check
 from ..core.ridge import CVFit
 from ._base import as_array, precision, warn_targets
-from ._folds import fold_ids
+from ._folds import folds_of
+from ._linear_model import TargetModel
 
 __all__ = ["LassoCV", "LassoLarsCV"]
 
 
-class _SparseCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """What the sparse models share: checks, what is stored, prediction."""
+class _SparseCV(TargetModel, ABC):
+    """What the sparse models share: checks and what is stored."""
 
     cv: object
-    dtype: str
     keep_scores: bool
 
     def fit(
@@ -55,29 +53,19 @@ class _SparseCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
             predictors, targets = self._data(X, y)
             if sample_weight is not None:
                 sample_weight = np.asarray(sample_weight, self.dtype)
-            fold_id = _fold_ids(self.cv, predictors.shape[0])
+            fold_id = folds_of(self.cv, predictors.shape[0])
             found = self._search(predictors, targets, fold_id, sample_weight)
         self._store(jax.tree.map(np.asarray, found))
         return self
 
+    @abstractmethod
     def _search(
         self, X: ArrayLike, Y: ArrayLike, fold_id: np.ndarray, weight: ArrayLike | None
     ) -> CVFit:
-        raise NotImplementedError
+        """Search the penalties and fit."""
 
     def _data(self, X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        if y is None:
-            raise ValueError(
-                "the estimator requires y to be passed, but the target y is None; "
-                "give what X should predict."
-            )
-        table = validate_data(
-            self,
-            X,  # type: ignore[arg-type]  # its own default is a str
-            ensure_min_samples=2,
-            dtype=[np.float64, np.float32],
-        )
-        checked = np.asarray(table)
+        checked = self._table(X, y)
         targets = np.asarray(as_array("y", y))
         check.has_ndim("y", targets, 1, 2)
         check.same_length("X", checked, "y", targets, "samples")
@@ -92,7 +80,7 @@ class _SparseCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return checked.astype(self.dtype), targets.astype(self.dtype, copy=False)
 
     def _store(self, found: CVFit) -> None:
-        self.fit_: linear.LassoFit = found.fit
+        self.fit_ = found.fit
         self.coef_ = found.fit.coef.T
         self.intercept_ = found.fit.intercept
         self.alpha_ = found.fit.alpha
@@ -112,80 +100,6 @@ class _SparseCV(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
-
-    def predict(self, X: ArrayLike) -> ArrayLike:
-        """Predict every target.
-
-        Parameters
-        ----------
-        X : array (n_samples, n_features)
-            Predictors.
-
-        Returns
-        -------
-        array (n_samples, n_targets)
-            One axis less where ``y`` was one-dimensional; JAX arrays for JAX arrays.
-
-        Raises
-        ------
-        ValueError
-            If `X` has another number of features than in the fit.
-        """
-        check_is_fitted(self, "fit_")
-        device = isinstance(X, jax.Array)
-        checked = validate_data(
-            self,
-            X,  # type: ignore[arg-type]  # its own default is a str
-            reset=False,
-            dtype=[np.float64, np.float32],
-        )
-        with precision(self.dtype):
-            predicted = linear.predict(self.fit_, checked.astype(self.dtype))  # type: ignore[arg-type]  # it reads coef and intercept
-        if self._one_dimensional:
-            predicted = predicted[:, 0]
-        return predicted if device else np.asarray(predicted)
-
-    def score_targets(
-        self, X: ArrayLike, y: ArrayLike, metric: str | Sequence[str] = "r2"
-    ) -> np.ndarray | dict[str, np.ndarray]:
-        """Score the predictions of every target.
-
-        Parameters
-        ----------
-        X : array (n_samples, n_features)
-            Predictors.
-        y : array (n_samples, n_targets) or (n_samples,)
-            Measured.
-        metric : {"r2", "correlation", "mse"} or sequence of these
-            Which scores.
-
-        Returns
-        -------
-        array (n_targets,), or dict of these
-            A dict by name for a sequence. NaN where undefined.
-
-        Raises
-        ------
-        ValueError
-            If shapes disagree or a metric is unknown.
-        """
-        names = [metric] if isinstance(metric, str) else list(metric)
-        for name in names:
-            check.choice("metric", name, tuple(score.METRICS))
-        predicted = np.asarray(self.predict(X))
-        measured = np.asarray(y, self.dtype)
-        check.same_length("X", predicted, "y", measured, "samples")
-        n = len(predicted)
-        with precision(self.dtype):
-            scores = {
-                name: np.asarray(
-                    score.METRICS[name](
-                        measured.reshape(n, -1), predicted.reshape(n, -1)
-                    )
-                )
-                for name in names
-            }
-        return scores[metric] if isinstance(metric, str) else scores
 
 
 class LassoCV(_SparseCV):
@@ -377,20 +291,3 @@ class LassoLarsCV(_SparseCV):
         options = self.get_params()
         del options["cv"], options["dtype"]
         return linear.lasso_lars_cv(X, Y, fold_id, sample_weight=weight, **options)
-
-
-class _Pairs:
-    """Pairs of training and test samples as a splitter."""
-
-    def __init__(self, pairs: Sequence) -> None:
-        self.pairs = pairs
-
-    def split(self, X: object, y: object = None, groups: object = None) -> Sequence:
-        """Give the pairs."""
-        return self.pairs
-
-
-def _fold_ids(cv: object, n_samples: int) -> np.ndarray:
-    if isinstance(cv, list) and cv and all(isinstance(pair, tuple) for pair in cv):
-        return folds.from_splitter(_Pairs(cv), n_samples)
-    return fold_ids(cv, np.zeros(n_samples, int))

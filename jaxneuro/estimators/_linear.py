@@ -7,7 +7,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from .. import linear
-from ._linear_model import LinearModel, folds_of
+from ._folds import folds_of
+from ._linear_model import LinearModel
 
 __all__ = ["BandedRidgeCV", "Ridge", "RidgeCV"]
 

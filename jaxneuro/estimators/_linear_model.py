@@ -1,5 +1,6 @@
-"""What the ridge estimators share: checks, what is stored, prediction."""
+"""What the linear estimators share: checks, what is stored, prediction."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import jax
@@ -9,18 +10,106 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import linear
-from ..core import check, folds, score
+from ..core import check, score
 from ..core.ridge import CVFit
 from ._base import as_array, precision, warn_targets
-from ._lasso import _fold_ids
 
-__all__ = ["LinearModel", "folds_of"]
+__all__ = ["LinearModel", "TargetModel"]
 
 
-class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """What the ridge models share: checks, what is stored, prediction."""
+class TargetModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """What linear models of many targets share: prediction and scores."""
 
     dtype: str
+    fit_: linear.LinearFit | linear.LassoFit
+    _one_dimensional: bool
+
+    def _table(self, X: ArrayLike, y: ArrayLike) -> np.ndarray:
+        """Check the predictors of a fit."""
+        if y is None:
+            raise ValueError(
+                "the estimator requires y to be passed, but the target y is None; "
+                "give what X should predict."
+            )
+        table = validate_data(
+            self,
+            X,  # type: ignore[arg-type]  # its own default is a str
+            ensure_min_samples=2,
+            dtype=[np.float64, np.float32],
+        )
+        return np.asarray(table)
+
+    def predict(self, X: ArrayLike) -> ArrayLike:
+        """Predict every target.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_features)
+            Predictors.
+
+        Returns
+        -------
+        array (n_samples, n_targets)
+            One axis less where ``y`` was one-dimensional; JAX arrays for JAX arrays.
+
+        Raises
+        ------
+        ValueError
+            If `X` has another number of features than in the fit.
+        """
+        check_is_fitted(self, "fit_")
+        device = isinstance(X, jax.Array)
+        checked = validate_data(
+            self,
+            X,  # type: ignore[arg-type]  # its own default is a str
+            reset=False,
+            dtype=[np.float64, np.float32],
+        )
+        with precision(self.dtype):
+            predicted = linear.predict(self.fit_, np.asarray(checked, self.dtype))
+        if self._one_dimensional:
+            predicted = predicted[:, 0]
+        return predicted if device else np.asarray(predicted)
+
+    def score_targets(
+        self, X: ArrayLike, y: ArrayLike, metric: str | Sequence[str] = "r2"
+    ) -> np.ndarray | dict[str, np.ndarray]:
+        """Score the predictions of every target.
+
+        Parameters
+        ----------
+        X : array (n_samples, n_features)
+            Predictors.
+        y : array (n_samples, n_targets) or (n_samples,)
+            Measured.
+        metric : {"r2", "correlation", "mse"} or sequence of these
+            Which scores.
+
+        Returns
+        -------
+        array (n_targets,), or dict of these
+            A dict by name for a sequence. NaN where undefined.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree or a metric is unknown.
+        """
+        names = [metric] if isinstance(metric, str) else list(metric)
+        for name in names:
+            check.choice("metric", name, tuple(score.METRICS))
+        predicted = np.asarray(self.predict(X))
+        measured = np.asarray(y, self.dtype)
+        check.same_length("X", predicted, "y", measured, "samples")
+        n = len(predicted)
+        pair = measured.reshape(n, -1), predicted.reshape(n, -1)
+        with precision(self.dtype):
+            scores = {name: np.asarray(score.METRICS[name](*pair)) for name in names}
+        return scores[metric] if isinstance(metric, str) else scores
+
+
+class LinearModel(TargetModel, ABC):
+    """What the ridge models share: checks, what is stored, the score."""
 
     def fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -62,25 +151,15 @@ class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
             warn_targets(lost, "y is NaN or infinite in", "their results are NaN")
         return self
 
+    @abstractmethod
     def _fit(
         self, X: np.ndarray, Y: np.ndarray, weight: ArrayLike | None
     ) -> linear.LinearFit:
-        raise NotImplementedError
+        """Fit, and keep what a search found."""
 
     def _data(self, X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        if y is None:
-            raise ValueError(
-                "the estimator requires y to be passed, but the target y is None; "
-                "give what X should predict."
-            )
         vars(self).pop("fit_", None)
-        table = validate_data(
-            self,
-            X,  # type: ignore[arg-type]  # its own default is a str
-            ensure_min_samples=2,
-            dtype=[np.float64, np.float32],
-        )
-        predictors = np.asarray(table)
+        predictors = self._table(X, y)
         targets = y if isinstance(y, np.memmap) else np.asarray(as_array("y", y))
         check.has_ndim("y", targets, 1, 2)
         check.same_length("X", predictors, "y", targets, "samples")
@@ -110,38 +189,6 @@ class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
         )
         return found.fit
 
-    def predict(self, X: ArrayLike) -> ArrayLike:
-        """Predict every target.
-
-        Parameters
-        ----------
-        X : array (n_samples, n_features)
-            Predictors.
-
-        Returns
-        -------
-        array (n_samples, n_targets)
-            One axis less where ``y`` was one-dimensional; JAX arrays for JAX arrays.
-
-        Raises
-        ------
-        ValueError
-            If `X` has another number of features than in the fit.
-        """
-        check_is_fitted(self, "fit_")
-        device = isinstance(X, jax.Array)
-        checked = validate_data(
-            self,
-            X,  # type: ignore[arg-type]  # its own default is a str
-            reset=False,
-            dtype=[np.float64, np.float32],
-        )
-        with precision(self.dtype):
-            predicted = linear.predict(self.fit_, np.asarray(checked, self.dtype))
-        if self._one_dimensional:
-            predicted = predicted[:, 0]
-        return predicted if device else np.asarray(predicted)
-
     def score(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
@@ -164,62 +211,6 @@ class LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if sample_weight is not None:
             return float(super().score(X, y, sample_weight))  # type: ignore[arg-type]  # its own stub wants NumPy arrays
         return float(np.nanmean(np.asarray(self.score_targets(X, y))))
-
-    def score_targets(
-        self, X: ArrayLike, y: ArrayLike, *, metric: str | Sequence[str] = "r2"
-    ) -> np.ndarray | dict[str, np.ndarray]:
-        """Score the predictions of every target.
-
-        Parameters
-        ----------
-        X : array (n_samples, n_features)
-            Predictors.
-        y : array (n_samples, n_targets) or (n_samples,)
-            Measured.
-        metric : {"r2", "correlation", "mse"} or sequence of these
-            Which scores.
-
-        Returns
-        -------
-        array (n_targets,), or dict of these
-            A dict by name for a sequence. NaN where undefined.
-
-        Raises
-        ------
-        ValueError
-            If shapes disagree or a metric is unknown.
-        """
-        names = [metric] if isinstance(metric, str) else list(metric)
-        for name in names:
-            check.choice("metric", name, tuple(score.METRICS))
-        predicted = np.asarray(self.predict(X))
-        measured = np.asarray(y, self.dtype)
-        check.same_length("X", predicted, "y", measured, "samples")
-        n = len(predicted)
-        pair = measured.reshape(n, -1), predicted.reshape(n, -1)
-        with precision(self.dtype):
-            scores = {name: np.asarray(score.METRICS[name](*pair)) for name in names}
-        return scores[metric] if isinstance(metric, str) else scores
-
-
-def folds_of(cv: object, n_samples: int) -> np.ndarray:
-    """Convert a scheme of cross-validation to a fold per sample.
-
-    Parameters
-    ----------
-    cv : int, int array (n_samples,), splitter or list of pairs
-        As :class:`RidgeCV` takes it.
-    n_samples : int
-        Number of samples.
-
-    Returns
-    -------
-    int array (n_samples,)
-        Fold of each sample.
-    """
-    if isinstance(cv, int):
-        return folds.kfold(n_samples, cv)
-    return _fold_ids(cv, n_samples)
 
 
 def _weights(sample_weight: ArrayLike, dtype: str) -> np.ndarray:
