@@ -1,5 +1,6 @@
 """Readouts: from shared features to one response per target."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,8 +61,9 @@ class Readout(nnx.Module):
         readout._make(tuple(shape), rngs)
         return readout
 
+    @abstractmethod
     def _make(self, shape: tuple[int, ...], rngs: nnx.Rngs) -> None:
-        raise NotImplementedError
+        """Make the parameters for features of a shape that was checked."""
 
     def l1(self) -> jax.Array:
         """Sum the sizes of the weights that an L1 penalty shrinks.
