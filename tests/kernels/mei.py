@@ -1,0 +1,5 @@
+"""Kernels of the room of most exciting inputs."""
+
+MODULES = ("mei",)
+HOST: dict[str, str] = {}
+ROWS: list = []
