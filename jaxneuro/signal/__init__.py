@@ -6,6 +6,7 @@ from ._gabor import GaborLayout, gabor_energy, gabor_layout
 from ._lags import Lags, lagged
 from ._mel import mel_frequencies, mel_spectrogram
 from ._moments import Products, lagged_moments, products
+from ._patch import gabor
 from ._spectrogram import auditory_spectrogram
 from ._sums import PADS, LaggedSums, lagged_sums
 from ._trials import concatenate, split
@@ -20,6 +21,7 @@ __all__ = [
     "auditory_spectrogram",
     "concatenate",
     "detrend",
+    "gabor",
     "gabor_energy",
     "gabor_layout",
     "gaussian_smooth",

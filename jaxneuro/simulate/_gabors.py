@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from ..core import check
 from ..core.linalg import dot
 from ..core.struct import struct
+from ..signal import gabor
 
 __all__ = [
     "GaborTruth",
@@ -217,19 +218,18 @@ def _truth(key: jax.Array, *, shape: tuple[int, int], n_targets: int) -> GaborTr
     orientation, phase = jnp.pi * uniform[1], 2 * jnp.pi * uniform[2]
     center = (0.5 - _MARGIN) * (2 * uniform[3:5] - 1)
     sigma = _SIGMA * wavelength
-    row, column = (
-        (jnp.arange(n, dtype=dtype) - (n - 1) / 2)[:, None] - n * middle[None]
-        for n, middle in zip(shape, center, strict=True)
+    place = {"orientation": orientation, "sigma": sigma, "center": center.T}
+    # Real and imaginary part, then the envelope, whose wave is infinitely long.
+    waves = jnp.stack(
+        [
+            gabor(shape, wavelength=wavelength, phase=phase + turn, **place)
+            for turn in (0, jnp.pi / 2)
+        ]
     )
-    row, column = row[:, None], column[None]  # (h, 1, t) and (1, w, t)
-    along = jnp.sin(orientation)[None, None] * row
-    along = along + jnp.cos(orientation)[None, None] * column
-    angle = 2 * jnp.pi * along / wavelength[None, None] + phase[None, None]
-    envelope = jnp.exp(-0.5 * (row**2 + column**2) / sigma[None, None] ** 2)
-    total = envelope.sum(axis=(0, 1), keepdims=True)
-    waves = jnp.stack([jnp.cos(angle), -jnp.sin(angle)])
-    share = (waves * envelope[None]).sum(axis=(1, 2), keepdims=True) / total[None]
-    filters = envelope[None] * (waves - share)
+    envelope = gabor(shape, wavelength=jnp.inf, **place)
+    total = envelope.sum(axis=(1, 2), keepdims=True)
+    share = waves.sum(axis=(2, 3), keepdims=True) / total[None]
+    filters = jnp.moveaxis(waves - share * envelope[None], 1, 3)
     # Variance of the drive by noise of the images' spectrum, from Parseval's theorem.
     spectrum = jnp.abs(jnp.fft.fft2(filters, axes=(1, 2))) ** 2
     power = (_amplitude(shape, dtype) ** 2)[None, :, :, None]

@@ -14,6 +14,19 @@ HOST = {
 }
 ROWS = [
     Row(
+        "signal.gabor",
+        lambda numbers, center: signal.gabor(
+            (5, 7),
+            wavelength=4 + numbers[0],
+            orientation=numbers[1],
+            phase=numbers[2],
+            sigma=2 + numbers[3] ** 2,
+            center=center,
+        ),
+        {"numbers": (4, T), "center": (T, 2)},
+        (T, 5, 7),
+    ),
+    Row(
         "signal.lagged",
         lambda x: signal.lagged(x, LAGS, trial_id=TRIAL),
         {"x": (N, P)},
