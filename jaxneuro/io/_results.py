@@ -38,7 +38,8 @@ def save(path: str | os.PathLike, record: object) -> None:
     path : path
         File to write, usually ending in ``.npz``. It appears whole or not at all.
     record : record
-        Any record of this package, such as ``TRFFit``, or a ``CVFit`` around one.
+        Any record of this package, such as ``TRFFit``, a ``CVFit`` around one, or the
+        ``TrainResult`` of an :class:`jaxneuro.nn.Encoder`.
 
     Raises
     ------
@@ -156,6 +157,9 @@ def _encode(value: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
             name += "'"
         arrays[name] = np.asarray(value)
         return {"array": name}
+    if hasattr(value, "to_plain"):  # it knows better than its fields do
+        plain = _encode(value.to_plain(), where, arrays)
+        return {"record": _class_name(type(value)), "plain": plain}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = [field.name for field in dataclasses.fields(value)]
         tree = {name: child(name, getattr(value, name)) for name in fields}
@@ -180,6 +184,8 @@ def _decode(tree: Any, arrays: Mapping[str, np.ndarray], path: object) -> Any:
         return arrays[tree["array"]]
     if "record" in tree:
         cls = _known_class(tree["record"], path)
+        if "plain" in tree:
+            return cls.from_plain(_decode(tree["plain"], arrays, path))  # type: ignore[attr-defined]  # what has to_plain has it
         fields = {k: _decode(v, arrays, path) for k, v in tree["fields"].items()}
         expected = {field.name for field in dataclasses.fields(cls)}
         if set(fields) != expected:

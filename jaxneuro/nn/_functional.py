@@ -56,10 +56,13 @@ class Network:
         What :func:`flax.nnx.split` gives beside the variables.
     head : str, optional
         Session whose readout is used.
+    description : tuple, optional
+        How an :class:`Encoder` was built, in plain values.
     """
 
     graph: Any
     head: str | None = None
+    description: tuple | None = None
 
     def __call__(self, variables: Any, x: Any) -> jax.Array:
         """Predict responses, with running statistics and nothing drawn.
@@ -189,6 +192,45 @@ class Network:
         """
         return dataclasses.replace(self, head=name)
 
+    def to_plain(self) -> dict:
+        """Give what a file needs to build the network again.
+
+        Returns
+        -------
+        dict
+            Plain values.
+
+        Raises
+        ------
+        TypeError
+            If the network is no :class:`Encoder` of this package's parts.
+        """
+        if self.description is None:
+            raise TypeError(
+                "the network is no Encoder of jaxneuro's own cores and readouts, so a "
+                "file cannot describe it; save its variables by themselves."
+            )
+        return {"description": self.description, "head": self.head}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "Network":
+        """Build the network that :meth:`to_plain` described.
+
+        Parameters
+        ----------
+        plain : dict
+            Its plain values.
+
+        Returns
+        -------
+        Network
+            Equal to the one described.
+        """
+        from ._describe import rebuild
+
+        apply, _ = functional(rebuild(plain["description"]))
+        return dataclasses.replace(apply, head=plain["head"])
+
     def module(self, variables: Any) -> Any:
         """Put the variables back into a module.
 
@@ -251,8 +293,10 @@ def functional(module: nnx.Module) -> tuple[Network, dict]:
         "params", and where there are any "batch_stats" and "constants", each a nested
         dict of arrays.
     """
+    from ._describe import describe
+
     graph, variables = _pure(module)
-    return Network(graph), variables
+    return Network(graph, description=describe(module)), variables
 
 
 def _pure(module: nnx.Module) -> tuple[Any, dict]:

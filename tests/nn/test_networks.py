@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 from numpy.testing import assert_allclose
 
-from jaxneuro import nn
+from jaxneuro import io, nn
 from jaxneuro.nn import _conv, _sampling
 from jaxneuro.nn._causal import dilations_for, positions
 from jaxneuro.signal import Lags, lagged
@@ -295,3 +295,60 @@ def test_any_module_can_be_split(dtype):
     apply, variables = nn.functional(Linear())
     assert apply(variables, jnp.ones((4, 3), dtype)).shape == (4, 2)
     assert apply.layers(variables) is None
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_saved_and_loaded(tmp_path, rng, readout):
+    """What a file gives back predicts the same, with nothing compiled again."""
+    apply, variables = encoder(READOUTS[readout], output="softplus")
+    check_saved(tmp_path, apply, variables, rng.random((4, 12, 16, 1)))
+
+
+def test_saved_with_sessions_and_gaze(tmp_path, rng):
+    readout = {"a": nn.GaussianReadout(np.int64(3)), "b": nn.GaussianReadout(2)}
+    options = {"shifter": nn.Shifter(2, hidden=3), "n_behavior": 2}
+    apply, variables = encoder(readout, **options)
+    x = {
+        "images": rng.random((4, 12, 16, 1)),
+        "behavior": rng.random((4, 2)),
+        "gaze": rng.random((4, 2)),
+    }
+    check_saved(tmp_path, apply.session("b"), variables, x)
+
+
+def test_saved_causal(tmp_path, rng):
+    core = nn.CausalCore((4, 3), kernel_size=3, use_bias=False)
+    net = nn.Encoder(core=core, readout=nn.DenseReadout(2), shape=(9, 5), rngs=0)
+    check_saved(tmp_path, *nn.functional(net), rng.random((4, 9, 5)))
+
+
+def check_saved(tmp_path, apply, variables, x):
+    history = np.arange(3.0)
+    zero = np.asarray(0)
+    fit = nn.TrainResult(
+        apply=apply,
+        variables=variables,
+        train_loss=history,
+        validation_loss=history,
+        best_epoch=zero,
+        failed_epoch=zero,
+    )
+    io.save(tmp_path / "fit.npz", fit)
+    found = io.load(tmp_path / "fit.npz")
+    assert found.apply == apply
+    assert hash(found.apply) == hash(apply)
+    x = jax.tree.map(lambda part: part.astype(jnp.zeros(()).dtype), x)
+    np.testing.assert_array_equal(found.apply(found.variables, x), apply(variables, x))
+
+
+def test_own_modules_are_not_saved():
+    class Own(nnx.Module):
+        def __init__(self):
+            self.gain = nnx.Param(jnp.ones(()))
+
+        def __call__(self, x, *, train=False, key=None):
+            return x * self.gain[...]
+
+    apply, _ = nn.functional(Own())
+    with pytest.raises(TypeError, match="save its variables by themselves"):
+        apply.to_plain()
