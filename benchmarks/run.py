@@ -8,6 +8,7 @@ exceeds its tolerance, whatever the times.
     python benchmarks/run.py trf --sizes small
     python benchmarks/run.py --only high_density --json benchmarks/results/cpu.json
     python benchmarks/run.py --show benchmarks/results/cpu.json
+    python benchmarks/run.py --summary benchmarks/results/cpu.json
 """
 
 import argparse
@@ -30,6 +31,7 @@ OURS = "jaxneuro"
 LONG = 30.0  # seconds; a side slower than this runs once
 BUDGET = 60.0  # seconds of repeats per case and dtype
 MEGA = 1e6
+DTYPES = ("float32", "float64")
 
 
 def installed(peer: Peer) -> bool:
@@ -199,6 +201,24 @@ def table(rows: list[dict]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def summary(rows: list[dict]) -> str:
+    """Markdown: a line per task and program, each ratio with its time and error."""
+    titles = {name: case.title for name, case in load().items()}
+    ours = {
+        (row["case"], row["dtype"]): row["run"] for row in rows if "ratio" not in row
+    }
+    cells: dict[tuple, dict] = {}
+    for row in rows:
+        if "ratio" in row:
+            time_ours = seconds(ours[row["case"], row["dtype"]])
+            cell = f"**{row['ratio']:.3g}x** ({time_ours}; {row['error']:.0e})"
+            cells.setdefault((row["case"], row["side"]), {})[row["dtype"]] = cell
+    lines = [["task", "beside", *DTYPES], ["---"] * 4]
+    for (case, side), found in cells.items():
+        lines.append([titles[case], side, *(found.get(name, "") for name in DTYPES)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def keep(path: Path, about: dict, rows: list[dict]) -> None:
     """Write rows to a file in place of those of the same case, size and dtype."""
 
@@ -219,12 +239,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("rooms", nargs="*", metavar="ROOM", help=f"of {ROOMS}")
     parser.add_argument("--sizes", choices=("small", "full"), default="full")
     parser.add_argument("--only", metavar="CASE", help="one case")
-    parser.add_argument("--dtype", choices=("float32", "float64"))
+    parser.add_argument("--dtype", choices=DTYPES)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="add to, or replace in, this file"
     )
     parser.add_argument("--show", type=Path, metavar="FILE", help="print its table")
+    parser.add_argument("--summary", type=Path, metavar="FILE", help="in few columns")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
@@ -237,6 +258,9 @@ def main() -> int:
         return 0
     if options.show:
         print(table(json.loads(options.show.read_text())["rows"]))
+        return 0
+    if options.summary:
+        print(summary(json.loads(options.summary.read_text())["rows"]))
         return 0
     cases = load(tuple(options.rooms) or ROOMS)
     if options.only:
