@@ -1,5 +1,6 @@
 """General linear models of fMRI: designs, fits, contrasts, group inference."""
 
+from ..core.multiple import fdr
 from ._cluster_test import ClusterTest, TFCETest, cluster_test, tfce_test
 from ._clusters import Clusters, clusters, mesh_edges, volume_edges
 from ._contrast import Contrast, f_contrast, fixed_effects, t_contrast
@@ -10,7 +11,6 @@ from ._gls import Information
 from ._group import one_sample, partition, two_sample
 from ._hrf import hrf
 from ._hrf_library import HRFSearch, hrf_library, hrf_search
-from ._multiple import fdr
 from ._permute import PermutationTest, permutation_test
 from ._single_trial import lsa, lss
 from ._summary import predict, r2, residuals

@@ -8,6 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..core import check
+from ..core.multiple import fdr
 from ..core.progress import track
 from ..core.struct import struct
 from ._cube import defined, ratio
@@ -248,18 +249,7 @@ def _finish(scores: jax.Array, count: jax.Array, null_max: jax.Array) -> Signifi
     return Significance(
         scores=scores,
         p_value=p,
-        p_fdr=_false_discovery_rate(p),
+        p_fdr=fdr(p),
         p_corrected=corrected,
         null_max=null_max,
     )
-
-
-def _false_discovery_rate(p: jax.Array) -> jax.Array:
-    """Benjamini and Hochberg's adjusted p values; NaN takes no part."""
-    order = jnp.argsort(p)  # NaN last
-    known = ~jnp.isnan(p)
-    rank = jnp.arange(1, p.size + 1, dtype=p.dtype)
-    scaled = jnp.where(known[order], p[order] * known.sum(dtype=p.dtype) / rank, 1)
-    lowest = jax.lax.cummin(jnp.minimum(scaled, 1), axis=0, reverse=True)
-    adjusted = jnp.zeros_like(p).at[order].set(lowest)
-    return jnp.where(known, adjusted, jnp.nan)

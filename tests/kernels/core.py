@@ -27,6 +27,7 @@ HOST_MODULES = {
     "core.batch": "reads from disk",
     "core.check": "raises",
     "core.folds": "integers, once per fit",
+    "core.multiple": "its row is that of glm.fdr",
     "core.progress": "draws on a terminal",
     "core.struct": "makes classes",
 }

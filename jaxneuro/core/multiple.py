@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core import check
+from . import check
 
 __all__ = ["fdr"]
 
