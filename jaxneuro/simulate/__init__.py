@@ -11,6 +11,12 @@ from ._gabors import (
     gabor_rates,
     gabor_truth,
 )
+from ._nonlinear import (
+    StrfTruth,
+    nonlinear_response,
+    nonlinear_strf,
+    nonlinear_truth,
+)
 from ._pixels import pixel_fields, pixel_voxels
 from ._strfs import reconstruction, strfs
 
@@ -18,12 +24,16 @@ __all__ = [
     "BoldTruth",
     "DesignLike",
     "GaborTruth",
+    "StrfTruth",
     "bold",
     "bold_truth",
     "gabor_counts",
     "gabor_neurons",
     "gabor_rates",
     "gabor_truth",
+    "nonlinear_response",
+    "nonlinear_strf",
+    "nonlinear_truth",
     "pixel_fields",
     "pixel_voxels",
     "reconstruction",
