@@ -11,7 +11,7 @@ from . import check
 from .linalg import dot
 from .struct import static, struct
 
-__all__ = ["VariancePartition", "partition", "subsets_of"]
+__all__ = ["VariancePartition", "band_numbers", "partition", "subsets_of"]
 
 
 @struct
@@ -35,6 +35,41 @@ class VariancePartition:
     unique: jax.Array
     common: jax.Array
     subsets: tuple[tuple[int, ...], ...] = static()  # type: ignore[assignment]  # a dataclass field
+
+
+def band_numbers(bands: ArrayLike, n_features: int) -> np.ndarray:
+    """Check the band of each feature.
+
+    Parameters
+    ----------
+    bands : int array (n_features,)
+        Band of each feature, from 0.
+    n_features : int
+        Expected length.
+
+    Returns
+    -------
+    int array (n_features,)
+        The bands.
+
+    Raises
+    ------
+    ValueError
+        If the length differs or a band has no feature.
+    """
+    numbers = np.asarray(bands)
+    if numbers.shape != (n_features,):
+        raise ValueError(
+            f"bands has shape {numbers.shape} but must be ({n_features},), one band "
+            "number per feature."
+        )
+    used = np.unique(numbers)
+    if numbers.dtype.kind not in "iu" or (used != np.arange(used.size)).any():
+        raise ValueError(
+            f"bands holds {used[:10].tolist()} but must hold the numbers 0, 1, 2, … "
+            "of bands that have a feature each."
+        )
+    return numbers
 
 
 def subsets_of(n_bands: int) -> tuple[tuple[int, ...], ...]:

@@ -10,9 +10,10 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..core import check, search
+from ..core.partition import band_numbers
 from ..core.progress import track
 from ..core.ridge import CVFit
-from ._bands import band_numbers, check_gammas, sample_gammas
+from ._bands import check_gammas, sample_gammas
 from ._factor import FoldFactor, Whole, fold_factor, whole
 from ._loo import closed_scores
 from ._mix import Mix, mix

@@ -8,46 +8,12 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..core import check
+from ..core.partition import band_numbers
 from ..signal import Lags, lagged
 
-__all__ = ["band_numbers", "check_gammas", "delay_bands", "sample_gammas"]
+__all__ = ["check_gammas", "delay_bands", "sample_gammas"]
 
 _CONCENTRATION = (0.1, 1.0)
-
-
-def band_numbers(bands: ArrayLike, n_features: int) -> np.ndarray:
-    """Check the band of each feature.
-
-    Parameters
-    ----------
-    bands : int array (n_features,)
-        Band of each feature, from 0.
-    n_features : int
-        Expected length.
-
-    Returns
-    -------
-    int array (n_features,)
-        The bands.
-
-    Raises
-    ------
-    ValueError
-        If the length differs or a band has no feature.
-    """
-    numbers = np.asarray(bands)
-    if numbers.shape != (n_features,):
-        raise ValueError(
-            f"bands has shape {numbers.shape} but must be ({n_features},), one band "
-            "number per feature."
-        )
-    used = np.unique(numbers)
-    if numbers.dtype.kind not in "iu" or (used != np.arange(used.size)).any():
-        raise ValueError(
-            f"bands holds {used[:10].tolist()} but must hold the numbers 0, 1, 2, … "
-            "of bands that have a feature each."
-        )
-    return numbers
 
 
 def sample_gammas(key: jax.Array, n_iter: int, n_bands: int) -> np.ndarray:

@@ -7,10 +7,9 @@ from jax.typing import ArrayLike
 
 from ..core import check
 from ..core.linalg import dot
-from ..core.partition import VariancePartition, partition, subsets_of
+from ..core.partition import VariancePartition, band_numbers, partition, subsets_of
 from ..core.progress import track
 from ..core.score import _ratio
-from ._bands import band_numbers
 from ._records import LinearFit
 from ._ridge_cv import ridge_cv
 

@@ -8,6 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..core import check, folds, ridge, search
+from ..core.partition import band_numbers
 from ..core.progress import track
 from ..core.ridge import CVFit
 from ..signal import LaggedSums, Lags, Products, lagged_sums, products
@@ -109,35 +110,6 @@ def fit_banded_cv(
     m = train_moments(forms[0][0], total)
     model = assemble(forms[0][0], m, coef, combinations[index].T, sums)
     return CVFit(fit=model, scores=scores, alphas=combinations, converged=defined)
-
-
-def band_numbers(bands: ArrayLike, n_features: int) -> np.ndarray:
-    """Check the band of each feature.
-
-    Parameters
-    ----------
-    bands : int array (n_features,)
-        Band of each feature.
-    n_features : int
-        Expected length.
-
-    Returns
-    -------
-    int array (n_features,)
-        The bands.
-
-    Raises
-    ------
-    ValueError
-        If the length differs.
-    """
-    bands = np.asarray(bands)
-    if bands.shape != (n_features,):
-        raise ValueError(
-            f"bands has shape {bands.shape} but must be ({n_features},), one band "
-            "number per feature."
-        )
-    return bands
 
 
 def _forms(

@@ -9,10 +9,9 @@ from jax.typing import ArrayLike
 
 from ..core import check, folds, search
 from ..core.moments import Moments
-from ..core.partition import VariancePartition, partition, subsets_of
+from ..core.partition import VariancePartition, band_numbers, partition, subsets_of
 from ..core.progress import track
 from ..signal import LaggedSums, Lags, Products, lagged_sums, products
-from ._banded import band_numbers
 from ._system import fold_scores, system
 
 __all__ = ["VariancePartition", "single_lag", "variance_partition"]

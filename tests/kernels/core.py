@@ -18,6 +18,7 @@ MODULES = (
     "core.score",
 )
 HOST = {
+    "core.partition.band_numbers": "checks what selects code",
     "core.partition.subsets_of": "lists sets",
     "core.ridge.pick_method": "chooses a method from sizes",
     "core.linalg.factor": "decides a rank, in float64",
