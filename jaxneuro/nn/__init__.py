@@ -5,7 +5,9 @@ from ._cores import ConvCore
 from ._data import Samples
 from ._encoder import Encoder, Shifter
 from ._ensemble import train_ensemble
+from ._folded import Folded, fold
 from ._functional import CausalLayer, Network, functional
+from ._gabor import FrontedNetwork, GaborFront
 from ._losses import correlation_loss, gaussian_loss, poisson_loss
 from ._penalties import Penalty, group_sparsity, l1, l2, laplace
 from ._points import GaussianReadout, PyramidReadout
@@ -20,6 +22,9 @@ __all__ = [
     "DenseReadout",
     "Encoder",
     "FactorizedReadout",
+    "Folded",
+    "FrontedNetwork",
+    "GaborFront",
     "GaussianReadout",
     "Network",
     "Penalty",
@@ -28,6 +33,7 @@ __all__ = [
     "Shifter",
     "TrainResult",
     "correlation_loss",
+    "fold",
     "functional",
     "gaussian_loss",
     "group_sparsity",

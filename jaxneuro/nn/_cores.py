@@ -51,6 +51,9 @@ class ConvCore(nnx.Module):
         of its own.
     momentum : float
         Weight of a new batch in the running statistics.
+    input_scale : sequence of float, optional
+        Standard deviation to which each channel is normalised before the first layer,
+        at the start. Default: images are taken as they come.
 
     References
     ----------
@@ -60,6 +63,7 @@ class ConvCore(nnx.Module):
 
     options: tuple[tuple[str, Any], ...]
     layers: nnx.List
+    entry: BatchNorm | None
     crop: tuple[int, int]
     out_shape: tuple[int, ...]
 
@@ -78,6 +82,7 @@ class ConvCore(nnx.Module):
         final_activation: bool = True,
         depth_separable: bool = False,
         momentum: float = 0.1,
+        input_scale: Sequence[float] | None = None,
     ) -> None:
         n = len(features)
         self.options = tuple(
@@ -94,6 +99,7 @@ class ConvCore(nnx.Module):
                 final_activation=final_activation,
                 depth_separable=depth_separable,
                 momentum=momentum,
+                input_scale=None if input_scale is None else tuple(input_scale),
             ).items()
         )
         if padding not in ("same", "valid", "hidden"):
@@ -119,7 +125,8 @@ class ConvCore(nnx.Module):
         Raises
         ------
         ValueError
-            If the images are smaller than the kernels.
+            If the images are smaller than the kernels, or `input_scale` has another
+            length than they have channels.
         """
         o = dict(self.options)
         core = ConvCore(**o)
@@ -140,6 +147,7 @@ class ConvCore(nnx.Module):
             shapes.append(tuple(edge))
             n_channels.append(n_features)
         core.layers = nnx.List(layers)
+        core.entry = _entry(shape[2], o)
         kept = n_channels if o["stack"] is None else n_channels[o["stack"] :]
         core.crop = _common(shapes[1:], len(kept), o["skip"])
         core.out_shape = (*core.crop, sum(kept))
@@ -162,6 +170,8 @@ class ConvCore(nnx.Module):
         """
         o = dict(self.options)
         outputs: list[jax.Array] = []
+        if self.entry is not None:
+            x = self.entry(x, train=train)
         for layer in self.layers:
             if outputs and o["skip"] > 1:
                 x = _stacked(outputs[-o["skip"] :], outputs[-1].shape[1:3])
@@ -220,6 +230,21 @@ class _ConvLayer(nnx.Module):
         if self.norm is not None:
             x = self.norm(x, train=train)
         return activation(self.activation)(x)
+
+
+def _entry(n_channels: int, options: dict) -> Any:
+    """Normalisation of the images themselves."""
+    scale = options["input_scale"]
+    if scale is None:
+        return nnx.data(None)
+    if len(scale) != n_channels:
+        raise ValueError(
+            f"input_scale has {len(scale)} entries but images have {n_channels} "
+            "channels; give one per channel."
+        )
+    norm = BatchNorm(n_channels, momentum=options["momentum"])
+    norm.scale[...] = jnp.asarray(scale, norm.scale[...].dtype)
+    return norm
 
 
 def _per_layer(
