@@ -158,27 +158,15 @@ def ascend(
     >>> found.images.shape, found.responses.shape
     ((2, 8, 9, 1), (1001, 2))
     """
-    check_options(
-        n_steps=n_steps,
-        objective=objective,
-        parameters=parameters,
-        jitter=jitter,
-        patience=patience,
-        tol=tol,
-        diversity=diversity,
-        key=key,
-    )
+    check_options(n_steps, objective, parameters, jitter, patience, tol, diversity, key)
     starts = start_of(images, check.shape_of(targets)[0])
     n_targets, n_starts = starts.shape[:2]
     shape, dtype = starts.shape[2:], starts.dtype
     chosen = targets_of(targets, apply, variables, shape, dtype, n_members)
     mask = mask_of(mask, n_targets, shape)
     coupled = diversity != 0 and n_starts > 1
-    if n_starts > 1 and not coupled:  # every start is a climb of its own
-        starts = starts.reshape(-1, 1, *shape)
-        chosen = jnp.repeat(chosen, n_starts, axis=0)
-        if mask is not None and mask.ndim == 3:
-            mask = jnp.repeat(mask, n_starts, axis=0)
+    if not coupled:
+        starts, chosen, mask = _separate(starts, chosen, mask)
     plan = Plan(
         apply=apply,
         optimizer=_default_optimizer() if optimizer is None else optimizer,
@@ -191,7 +179,7 @@ def ascend(
         coupled=coupled,
         size=group_size(apply, variables, starts, n_members, batch_size),
     )
-    penalties = penalty if isinstance(penalty, Sequence) else (penalty,)
+    penalties = penalty if isinstance(penalty, Sequence) else [penalty]
     problem = Problem(
         variables=variables,
         project=None if project is None else as_tree(project),
@@ -205,6 +193,17 @@ def ascend(
     dead, failed = (each.reshape(n_targets, n_starts) for each in (dead, failed))
     warn_of(dead, failed, targets)
     return _unfolded(found, n_targets, n_starts, check.shape_of(images))
+
+
+def _separate(
+    starts: jax.Array, chosen: jax.Array, mask: jax.Array | None
+) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+    """Make every start a climb of its own."""
+    n_starts = starts.shape[1]
+    if mask is not None and mask.ndim == 3:
+        mask = jnp.repeat(mask, n_starts, axis=0)
+    starts = starts.reshape(-1, 1, *starts.shape[2:])
+    return starts, jnp.repeat(chosen, n_starts, axis=0), mask
 
 
 def _unfolded(found: MEI, n_targets: int, n_starts: int, given: tuple) -> MEI:

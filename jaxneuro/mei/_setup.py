@@ -32,7 +32,6 @@ _BUDGET = 2**31
 
 
 def check_options(
-    *,
     n_steps: int,
     objective: str | Callable,
     parameters: str,
