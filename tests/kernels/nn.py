@@ -10,6 +10,7 @@ PAIR = {"prediction": (N, T), "target": (N, T)}
 KERNEL = {"kernel": (5, 4, 3, 2)}
 MODULES = ("nn", "core.members")
 HOST = {
+    "nn.fold": "rewrites a network",
     "nn.functional": "splits a module",
     "nn.train": "loops over epochs",
     "nn.train_ensemble": "loops over epochs",
