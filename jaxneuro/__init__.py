@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         viz,
     )
     from .estimators import (
+        DSTRF,
         GLM,
         TRF,
         BandedRidgeCV,
@@ -41,6 +42,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "BandedRidgeCV": "estimators",
     "CNNEncoder": "estimators",
+    "DSTRF": "estimators",
     "GLM": "estimators",
     "Lags": "signal",
     "LassoCV": "estimators",
@@ -52,6 +54,7 @@ _NAMES = {
 __all__ = [
     "BandedRidgeCV",
     "CNNEncoder",
+    "DSTRF",
     "GLM",
     "Lags",
     "LassoCV",

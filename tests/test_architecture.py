@@ -31,7 +31,7 @@ ROOMS = {
 
 # Third parties that a room may import at the top of a file, beside jax and numpy.
 THIRD_PARTY = {
-    "core": {"scipy", "tqdm"},
+    "core": {"scipy", "threadpoolctl", "tqdm"},
     "signal": {"scipy"},
     **dict.fromkeys(MODELS, {"scipy"}),
     "nn": {"flax", "optax"},
@@ -48,7 +48,7 @@ LAZY = {"io", "datasets", "viz", "cli"}
 ONLY_IN = {
     "pandas": {"glm/_design.py", "io", "datasets", "cli"},
     "flax": {"nn"},
-    "optax": {"nn", "mei"},
+    "optax": {"nn", "mei", "estimators/_causal_networks.py"},
     "sklearn": {"estimators", "cli"},
     "matplotlib": {"viz", "cli"},
 }

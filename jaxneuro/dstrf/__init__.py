@@ -4,7 +4,8 @@ from ._alignment import shape_change
 from ._consensus import consensus, sign_consistency
 from ._estimate import estimate, reconstruct, reconstruction_error
 from ._measures import complexity, gain_change, temporal_hold
-from ._stream import measures
+from ._spectrogram import spectrogram
+from ._stream import measures, stream
 
 __all__ = [
     "estimate",
@@ -17,4 +18,6 @@ __all__ = [
     "temporal_hold",
     "shape_change",
     "measures",
+    "stream",
+    "spectrogram",
 ]

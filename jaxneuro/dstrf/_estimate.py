@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ..core import check
@@ -72,9 +73,9 @@ def estimate(
     Raises
     ------
     ValueError
-        If `mode` is unknown or "layers" for a network that does not describe itself, if
-        the network's receptive field exceeds the window, or its output is not
-        ``(batch, n_targets)``.
+        If `X` holds NaN, `mode` is unknown or "layers" for a network that does not
+        describe itself, the network's receptive field exceeds the window, or its
+        output is not ``(batch, n_targets)``.
 
     References
     ----------
@@ -84,6 +85,8 @@ def estimate(
     """
     check.choice("mode", mode, _MODES)
     X = check.float_array("X", X, ndim=2)
+    if not isinstance(X, Tracer):
+        check.finite("X", X)  # a rectifier would make it a slope of zero
     return frames_at(
         apply,
         variables,

@@ -1,6 +1,6 @@
-"""All measures of a recording, without ever holding its dSTRF."""
+"""A recording's dSTRF piece by piece, and all measures without holding it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ from ._consensus import consensus
 from ._estimate import count_outputs, frames_at
 from ._measures import complexity, default_span, gain_change, temporal_hold
 
-__all__ = ["measures"]
+__all__ = ["measures", "stream"]
 
 _BLOCK = 200e6  # bytes of the receptive fields that are held at a time
 _PIECE = 512  # frames of all members that are held at a time
@@ -27,6 +27,49 @@ _MEASURES: dict[str, Callable[[np.ndarray], ArrayLike]] = {
     "temporal_hold": temporal_hold,
     "shape_change": shape_change,
 }
+
+
+def stream(
+    apply: Callable,
+    variables: Any,
+    X: ArrayLike,
+    lags: Lags,
+    *,
+    trial_id: ArrayLike | None = None,
+    targets: ArrayLike | None = None,
+    n_members: int | None = None,
+    quantile: float | None = None,
+    mode: str = "auto",
+) -> Iterator[np.ndarray]:
+    """Compute the dSTRF of a recording piece after piece.
+
+    Parameters
+    ----------
+    apply, variables, X, lags, trial_id, targets, mode
+        As in :func:`estimate`.
+    n_members, quantile
+        As in :func:`measures`.
+
+    Yields
+    ------
+    array (n_piece, n_targets, n_lags, n_features)
+        The next 512 frames or fewer, in host memory.
+
+    Raises
+    ------
+    ValueError
+        As :func:`estimate` and :func:`measures`.
+    """
+    X = check.float_array("X", X, ndim=2)
+    check.finite("X", X)
+    members = [variables] if n_members is None else _members(variables, n_members)
+    runs = segments(trial_id, X.shape[0])
+    if targets is None:
+        shape = (lags.n_lags, X.shape[1])
+        targets = np.arange(count_outputs(apply, members[0], shape, X.dtype))
+    group = np.asarray(targets, np.int32)
+    for times in _pieces(0, X.shape[0]):
+        yield _agreed(apply, members, X, lags, runs, times, group, mode, quantile)
 
 
 def measures(

@@ -9,9 +9,11 @@ from ._linear import BandedRidgeCV, Ridge, RidgeCV
 from ._trf import TRF
 
 if TYPE_CHECKING:
+    from ._dstrf import DSTRF
     from ._encoder import CNNEncoder
 
 __all__ = [
+    "DSTRF",
     "GLM",
     "TRF",
     "BandedRidgeCV",
@@ -23,8 +25,11 @@ __all__ = [
 ]
 
 
+_NETWORKS = {"CNNEncoder": "_encoder", "DSTRF": "_dstrf"}
+
+
 def __getattr__(name: str) -> object:
     # Networks bring Flax and optax, which the other estimators do without.
-    if name == "CNNEncoder":
-        return import_module(f"{__name__}._encoder").CNNEncoder
+    if name in _NETWORKS:
+        return getattr(import_module(f"{__name__}.{_NETWORKS[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ function that needs it.
 
 from ._arrays import read_arrays
 from ._results import load, save
-from ._torch import from_torch
+from ._torch import from_torch, read_dstrf
 from .allen import from_allen
 from .mne import Recording, from_mne
 from .naplib import from_naplib
@@ -31,6 +31,7 @@ __all__ = [
     "peaks",
     "read_arrays",
     "read_bold",
+    "read_dstrf",
     "read_nwb",
     "read_nwb_traces",
     "responses_from_counts",

@@ -1,17 +1,19 @@
 """Weights of PyTorch networks as nested dicts of plain arrays.
 
 A state dict is read by duck typing: whatever has ``detach`` or converts to an array.
-PyTorch itself is not imported; it is needed only by whom opens a checkpoint file.
+PyTorch itself is needed only to open a checkpoint file.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-__all__ = ["from_torch"]
+__all__ = ["from_torch", "read_dstrf"]
 
+_CAUSAL = re.compile(r"(?:.*\.)?conv\.(?:(\d+)\.)?(weight|bias)")
 _LAYER = re.compile(r"(?:.*\.)?features\.layer(\d+)\.(.+)")
 _NORM = {"weight": "scale", "bias": "bias"}
 _STATS = {"running_mean": "mean", "running_var": "var"}
@@ -22,17 +24,21 @@ _DEPTH = {
 }
 
 
-def from_torch(state: Mapping[str, Any], variables: Mapping[str, Any]) -> dict:
+def from_torch(
+    state: Mapping[str, Any] | str | os.PathLike, variables: Mapping[str, Any]
+) -> dict:
     """Put the weights of a PyTorch encoder into the variables of one of ours.
 
     Understood are the stacked cores of neuralpredictors and of the notebooks made
     from it, plain or depth-separable, and its readouts ``SpatialTransformerPyramid2d``
-    (``PointPyramid2d``), ``FullGaussian2d`` and ``FullFactorized2d``.
+    (``PointPyramid2d``), ``FullGaussian2d`` and ``FullFactorized2d``; the deep and
+    linear encoders of the DSTRF toolbox.
 
     Parameters
     ----------
-    state : dict of array or tensor
-        Arrays by name, such as those of ``module.state_dict()``.
+    state : dict of array or tensor, or path
+        Arrays by name, such as those of ``module.state_dict()``, or a file of them,
+        which PyTorch opens without running what is in it.
     variables : dict
         Variables of an encoder of the same architecture.
 
@@ -46,15 +52,79 @@ def from_torch(state: Mapping[str, Any], variables: Mapping[str, Any]) -> dict:
     ValueError
         If an array has no place in `variables` or another shape, or a parameter is
         left without a value.
+    ImportError
+        If a file is to be opened without PyTorch.
     """
+    arrays = state if isinstance(state, Mapping) else _opened(state)
     found: dict[tuple, np.ndarray] = {}
-    for name, value in state.items():
-        place = _core_place(name) or _readout_place(name)
+    depth = len(_items(variables, ("params", "core", "kernels")))
+    for name, value in arrays.items():
+        place = _core_place(name) or _causal_place(name, depth) or _readout_place(name)
         if place is None or name.endswith("num_batches_tracked"):
             continue
         array = _array(value)
         found[place] = _core_array(place, array)
     return _filled(variables, found, (), {"params": True, "batch_stats": True})
+
+
+def read_dstrf(path: str | os.PathLike) -> np.ndarray:
+    """Open a dSTRF that the DSTRF toolbox has saved.
+
+    Parameters
+    ----------
+    path : path
+        File ``dSTRF-000.pt``.
+
+    Returns
+    -------
+    array (n_times, n_targets, n_lags, n_features)
+        Lags ascending, in the float of the file, read from disk where it is used.
+
+    Raises
+    ------
+    ValueError
+        If the file holds something else.
+    ImportError
+        Without PyTorch.
+    """
+    tensor = _opened(path)
+    if getattr(tensor, "ndim", None) != 4:
+        raise ValueError(
+            f"{path} holds no tensor of four axes; give a file that dSTRF_multiple of "
+            "the DSTRF toolbox has saved."
+        )
+    return tensor.numpy()[:, :, ::-1]
+
+
+def _opened(path: str | os.PathLike) -> Any:
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"opening {path} needs PyTorch, which is not installed; run: pip install "
+            "torch"
+        ) from error
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+
+def _items(tree: Any, where: tuple) -> Any:
+    for name in where:
+        tree = tree.get(name, {})
+    return tree
+
+
+def _causal_place(name: str, depth: int) -> tuple | None:
+    """Place of a layer of the DSTRF toolbox, where rectifiers have every other name."""
+    match = _CAUSAL.fullmatch(name)
+    if match is None:
+        return None
+    field = match[2]
+    if not depth:
+        return ("params", {"weight": "kernel"}.get(field, field))
+    layer = int(match[1] or 0) // 2
+    if layer < depth:
+        return ("params", "core", {"weight": "kernels"}.get(field, "biases"), layer)
+    return ("params", "readouts", 0, {"weight": "features"}.get(field, field))
 
 
 def _array(value: Any) -> np.ndarray:
@@ -100,6 +170,12 @@ def _readout_place(name: str) -> tuple | None:
 
 
 def _core_array(place: tuple, array: np.ndarray) -> np.ndarray:
+    if array.ndim == 3 and place[-1] != "mask":  # (out, in, taps), newest last
+        if place[1] == "readouts":
+            return array[:, :, 0]
+        array = array.transpose(2, 1, 0)
+        # The kernel of a linear network is by lags, which ascend.
+        return array[::-1] if place[1] == "kernel" else array
     if place[1] == "readouts":
         return array
     if array.ndim == 4:  # (out, in, height, width)

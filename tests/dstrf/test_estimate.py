@@ -110,6 +110,11 @@ def test_identity_breaks_with_constants(stack, make_variables, X, lags):
 
 
 class TestErrors:
+    def test_nan(self, stack, make_variables, X, lags):
+        X[3, 1] = np.nan
+        with pytest.raises(ValueError, match="X has 1 NaN or infinite values"):
+            dstrf.estimate(stack(), make_variables(), X, lags)
+
     def test_mode(self, stack, make_variables, X, lags):
         with pytest.raises(ValueError, match="mode is 'jvp' but must be"):
             dstrf.estimate(stack(), make_variables(), X, lags, mode="jvp")

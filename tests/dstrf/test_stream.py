@@ -41,6 +41,16 @@ def test_of_several_networks(stack, make_variables, X, lags):
         assert_allclose(got[name][0], value, rtol=1e-4)
 
 
+def test_pieces_are_the_whole(stack, make_variables, X, lags, monkeypatch):
+    variables = make_variables(bias=True)
+    monkeypatch.setattr(_stream, "_PIECE", 11)
+    options = {"trial_id": TRIAL, "targets": [2, 0]}
+    pieces = list(dstrf.stream(stack(), variables, X, lags, **options))
+    assert [len(piece) for piece in pieces] == [11] * 6 + [5]
+    d = dstrf.estimate(stack(), variables, X, lags, **options)
+    assert_allclose(np.concatenate(pieces), d, rtol=1e-5, atol=1e-6)
+
+
 def test_errors(stack, make_variables, X, lags):
     with pytest.raises(ValueError, match="n_members is 2 but the leading axes"):
         dstrf.measures(stack(), make_variables(), X, lags, n_members=2)

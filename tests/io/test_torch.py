@@ -1,5 +1,7 @@
 """State dicts of PyTorch as variables of our networks."""
 
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -79,3 +81,39 @@ def test_another_network_is_refused(variables, state):
     state["readout.bias"] = Tensor(np.zeros(9))
     with pytest.raises(ValueError, match=r"shape \(9,\) for readouts.0.bias"):
         io.from_torch(state, variables)
+
+
+class TestToolbox:
+    """Files that PyTorch itself has written."""
+
+    def test_weights(self, tmp_path, rng):
+        torch = pytest.importorskip("torch")
+        core = nn.CausalCore((2,), kernel_size=3, dilations=(1,), use_bias=False)
+        net = nn.Encoder(core=core, readout=nn.DenseReadout(4), shape=(3, 5), rngs=0)
+        shapes = {"conv.0.weight": (2, 5, 3), "conv.2.weight": (4, 2, 1)}
+        shapes["conv.2.bias"] = (4,)
+        state = {name: torch.randn(shape) for name, shape in shapes.items()}
+        torch.save(state, tmp_path / "model-all.pt")
+        variables = nn.functional(net)[1]
+        got = io.from_torch(tmp_path / "model-all.pt", variables)["params"]
+        kernel = state["conv.0.weight"].numpy().transpose(2, 1, 0)
+        assert_array_equal(got["core"]["kernels"][0], kernel)
+        readout = got["readouts"][0]
+        assert_array_equal(readout["features"], state["conv.2.weight"][:, :, 0].T)
+        assert_array_equal(readout["bias"], state["conv.2.bias"])
+
+    def test_frames(self, tmp_path):
+        torch = pytest.importorskip("torch")
+        d = torch.arange(120).reshape(2, 3, 4, 5).half()
+        torch.save(d, tmp_path / "dSTRF-000.pt")
+        got = io.read_dstrf(tmp_path / "dSTRF-000.pt")
+        assert got.dtype == np.float16
+        assert_array_equal(got, d.numpy()[:, :, ::-1])
+        torch.save(d[0], tmp_path / "dSTRF-001.pt")
+        with pytest.raises(ValueError, match="holds no tensor of four axes"):
+            io.read_dstrf(tmp_path / "dSTRF-001.pt")
+
+    def test_without_pytorch(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "torch", None)
+        with pytest.raises(ImportError, match="needs PyTorch, which is not installed"):
+            io.read_dstrf(tmp_path / "dSTRF-000.pt")

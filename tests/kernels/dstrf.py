@@ -12,6 +12,7 @@ HOST = {
     "dstrf.temporal_hold": "a test on ranks",
     "dstrf.shape_change": "ends in singular values in float64",
     "dstrf.measures": "streams all of these",
+    "dstrf.stream": "yields what dstrf.estimate computes",
 }
 D = (N, T, L, P)
 
@@ -56,6 +57,13 @@ ROWS = [
         {"members": (5, 3, T, L, P)},
         (3, T, L, P),
         jumps="it counts signs",
+    ),
+    Row(
+        "dstrf.spectrogram",
+        lambda sound: dstrf.spectrogram(sound, 1000, n_bands=3, frame_rate=50),
+        {"sound": (200,)},
+        (10, 3),
+        jumps="it ends at silence",
     ),
     Row("dstrf.gain_change", dstrf.gain_change, {"dstrf": (9, 2, 4, 3)}, (2,)),
 ]
