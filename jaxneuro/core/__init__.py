@@ -13,6 +13,7 @@ from . import (
     score,
     search,
     struct,
+    threads,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "score",
     "search",
     "struct",
+    "threads",
 ]

@@ -8,8 +8,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..core import check, folds, search
-from ..core.progress import track
 from ..core.ridge import CVFit
+from ..core.threads import side_by_side
 from ..signal import LaggedSums, Lags, lagged_sums, products
 from ._penalty import Penalty
 from ._system import (
@@ -207,13 +207,20 @@ pad, center, block_size
     form = system(sums, penalty, support, fit_intercept=fit_intercept, center=center)
     alphas = jnp.asarray(alphas, sums.row.dtype)
     total = products(sums)
-    scores = []
-    for fold in track(range(n_folds), show=show_progress, desc="folds", unit="fold"):
+
+    def score(fold: int) -> jax.Array:
         scale = _scale(penalty_scale, lags, trial_id, fold_id != fold)
         groups = jnp.asarray(np.flatnonzero(group_fold == fold), dtype=jnp.int32)
-        scores.append(
-            fold_scores(form, sums, total, groups, alphas * scale, metric=metric)
-        )
+        return fold_scores(form, sums, total, groups, alphas * scale, metric=metric)
+
+    scores = side_by_side(
+        score,
+        range(n_folds),
+        like=sums.row,
+        show=show_progress,
+        desc="folds",
+        unit="fold",
+    )
     scores = jnp.stack(scores)
     scale = _scale(penalty_scale, lags, trial_id)
     return _choose_and_refit(form, sums, alphas, scores, alpha_groups, scale)

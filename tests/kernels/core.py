@@ -31,6 +31,7 @@ HOST_MODULES = {
     "core.multiple": "its row is that of glm.fdr",
     "core.progress": "draws on a terminal",
     "core.struct": "makes classes",
+    "core.threads": "starts threads",
 }
 
 

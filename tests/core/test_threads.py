@@ -1,0 +1,64 @@
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from jaxneuro.core.threads import side_by_side
+
+ONE = jnp.zeros(())
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+
+def blas_threads():
+    return [
+        lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"
+    ]
+
+
+def test_results_keep_the_order_of_the_items(rng, dtype):
+    systems = [
+        np.eye(20, dtype=dtype) * scale + 0.1 * np.ones((20, 20), dtype)
+        for scale in rng.uniform(1, 2, 7)
+    ]
+    found = side_by_side(jnp.linalg.cholesky, systems, like=ONE)
+    for factor, system in zip(found, systems, strict=True):
+        assert factor.dtype == dtype
+        np.testing.assert_allclose(factor @ factor.T, system, rtol=1e-5)
+
+
+def test_blas_has_one_thread_meanwhile_and_its_own_afterwards():
+    before = blas_threads()
+    during = side_by_side(lambda _: blas_threads(), range(3), like=ONE)
+    assert all(set(threads) == {1} for threads in during)
+    assert blas_threads() == before
+
+
+def test_float64_goes_with_the_work(x64):
+    found = side_by_side(lambda n: jnp.ones(n).sum(), [3, 4], like=jnp.zeros(()))
+    assert [x.dtype for x in found] == [jnp.float64] * 2
+
+
+def test_an_error_reaches_the_caller_and_frees_blas():
+    before = blas_threads()
+
+    def fail(item):
+        raise ValueError(f"item {item}")
+
+    with pytest.raises(ValueError, match="item 0"):
+        side_by_side(fail, range(4), like=ONE)
+    assert blas_threads() == before
+
+
+def test_in_turn_while_jax_traces():
+    @jax.jit
+    def total(x):
+        return sum(side_by_side(lambda k: k * x, [1.0, 2.0, 3.0], like=x))
+
+    np.testing.assert_allclose(total(jnp.ones(2)), 6.0)
