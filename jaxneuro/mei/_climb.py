@@ -277,15 +277,18 @@ def _step(
     axes = tuple(range(1, down.ndim))
     fine = jnp.isfinite(goal) & jnp.isfinite(down).all(axes)
     down = _where(fine, down, jnp.zeros_like(down))
-    # A neuron's step does not depend on the others'.
-    updates, inner = jax.vmap(plan.optimizer.update)(
-        down, state.optimizer, state.params
-    )
-    landed = land(state.params, optax.apply_updates(state.params, updates), number)
+    # A neuron's step does not depend on the others'. Optax mixes dtypes.
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        updates, inner = jax.vmap(plan.optimizer.update)(
+            down, state.optimizer, state.params
+        )
+        far = optax.apply_updates(state.params, updates)
+    landed = land(state.params, far, number)
     go = state.active & fine
     fell = state.active & ~fine
     better = goal > state.best + problem.tol * jnp.abs(state.best)
-    better = go & (better | jnp.isneginf(state.best))
+    # The start was not among the images that are allowed.
+    better = go & (better | (number < 2))
     since = jnp.where(better, 0, state.since + go.astype(jnp.int32))
     stop = fell if plan.patience is None else fell | (since >= plan.patience)
     back = _where(fell, state.before, state.params)

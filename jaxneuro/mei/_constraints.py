@@ -118,7 +118,7 @@ class Constraints:
             away = away * self._gain(size, self.std.astype(image.dtype))
         image = mean + away
         if self.norm is not None:
-            inside = image if self.mask is None else image * (weights > 0)
+            inside = jnp.where(weights > 0, image, 0)
             size = jnp.sqrt((inside**2).sum())
             image = image * self._gain(size, self.norm.astype(image.dtype))
         return image

@@ -174,9 +174,10 @@ def _n_outputs(
     image = jax.ShapeDtypeStruct((1, *shape), dtype)
     try:
         out = _outputs.eval_shape(apply, one, image)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"images of shape {shape} do not fit the network: {error}"
+            f"images of shape {shape} do not fit the network: {reason}"
         ) from error
     if not hasattr(out, "shape") or len(out.shape) != 2 or out.shape[0] != 1:
         raise ValueError(
