@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from ._glm import GLM
 from ._lasso import LassoCV, LassoLarsCV
 from ._linear import BandedRidgeCV, Ridge, RidgeCV
+from ._outliers import outlier_targets
 from ._trf import TRF
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "LassoLarsCV",
     "Ridge",
     "RidgeCV",
+    "outlier_targets",
 ]
 
 
