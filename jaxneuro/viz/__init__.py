@@ -10,6 +10,13 @@ from ._design import correlation_matrix, design_matrix, regressors
 from ._encoding import alpha_counts, band_shares, ceiling, receptive_fields
 from ._fields import trf, trf_grid
 from ._maps import map_mosaic, z_histogram
+from ._mei import (
+    ascent_traces,
+    log_power,
+    mei_beside_gabor,
+    mei_grid,
+    orientation_curves,
+)
 from ._reliability import neuron_correlation, oracle_variance, raster, sort_rows
 from ._scores import alpha_curve, null_distribution, scores
 from ._signals import reconstruction, response, spectrogram
@@ -34,6 +41,11 @@ __all__ = [
     "ceiling",
     "alpha_counts",
     "band_shares",
+    "mei_grid",
+    "mei_beside_gabor",
+    "ascent_traces",
+    "log_power",
+    "orientation_curves",
     "raster",
     "sort_rows",
     "neuron_correlation",
