@@ -3,12 +3,15 @@
 from ._alignment import shape_change
 from ._consensus import consensus, sign_consistency
 from ._estimate import estimate, reconstruct, reconstruction_error
+from ._images import gradient_fields
 from ._measures import complexity, gain_change, temporal_hold
+from ._shapes import Clusters, Components, clusters, components
 from ._spectrogram import spectrogram
 from ._stream import measures, stream
 
 __all__ = [
     "estimate",
+    "gradient_fields",
     "reconstruct",
     "reconstruction_error",
     "consensus",
@@ -17,6 +20,10 @@ __all__ = [
     "gain_change",
     "temporal_hold",
     "shape_change",
+    "components",
+    "Components",
+    "clusters",
+    "Clusters",
     "measures",
     "stream",
     "spectrogram",

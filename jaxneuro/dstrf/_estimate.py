@@ -1,5 +1,6 @@
 """The Jacobian of a network at every moment."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -144,7 +145,7 @@ def frames_at(
         forward = partial(sparse_forward, layers, lags)
     elif mode == "auto":
         mode = "fwd" if lags.n_lags * n_features < chosen.size else "rev"
-    jacobian = _forward_mode if mode == "fwd" else _reverse_mode
+    jacobian = forward_mode if mode == "fwd" else reverse_mode
     offset = jnp.asarray(lags.samples, dtype=jnp.int32)
 
     def chunk(times: jax.Array) -> jax.Array:
@@ -262,7 +263,7 @@ def reconstruction_error(
 
 
 def count_outputs(
-    apply: Callable, variables: Any, shape: tuple[int, int], dtype: Any
+    apply: Callable, variables: Any, shape: tuple[int, ...], dtype: Any
 ) -> int:
     """Count the targets of a network, from its shapes alone.
 
@@ -270,8 +271,8 @@ def count_outputs(
     ----------
     apply, variables
         The network.
-    shape : (n_lags, n_features)
-        One window.
+    shape : tuple of int
+        One window or image.
     dtype : dtype
         Of the windows.
 
@@ -314,7 +315,7 @@ def _describe(apply: Callable, variables: Any, mode: str) -> Any:
     return layers
 
 
-def _reverse_mode(forward: Callable, windows: jax.Array) -> jax.Array:
+def reverse_mode(forward: Callable, windows: jax.Array) -> jax.Array:
     """Differentiate outputs one by one: (n, n_targets, n_lags, n_features)."""
     output, pull = jax.vjp(forward, windows)
     n, n_targets = output.shape
@@ -328,11 +329,11 @@ def _reverse_mode(forward: Callable, windows: jax.Array) -> jax.Array:
     return jnp.moveaxis(rows, 0, 1)
 
 
-def _forward_mode(forward: Callable, windows: jax.Array) -> jax.Array:
+def forward_mode(forward: Callable, windows: jax.Array) -> jax.Array:
     """Differentiate by inputs one by one: the same array."""
     _, push = jax.linearize(forward, windows)
     shape = windows.shape[1:]
-    size = shape[0] * shape[1]
+    size = math.prod(shape)
 
     def one(place: jax.Array) -> jax.Array:
         unit = (jnp.arange(size) == place).astype(windows.dtype).reshape(1, *shape)

@@ -1,5 +1,6 @@
 """Kernels of the dSTRF room."""
 
+import jax
 import jax.numpy as jnp
 
 from jaxneuro import dstrf
@@ -11,6 +12,7 @@ HOST = {
     "dstrf.complexity": "singular values in float64, whatever the input",
     "dstrf.temporal_hold": "a test on ranks",
     "dstrf.shape_change": "ends in singular values in float64",
+    "dstrf.components": "singular vectors in float64",
     "dstrf.measures": "streams all of these",
     "dstrf.stream": "yields what dstrf.estimate computes",
 }
@@ -24,6 +26,15 @@ def network(coef, windows):
 
 def estimate(X, coef):
     return dstrf.estimate(network, coef, X, LAGS, trial_id=TRIAL, chunk_size=9)
+
+
+def image_network(coef, images):
+    """A smooth network of images, of one layer."""
+    return jnp.tanh(jnp.einsum("nhwc,hwct->nt", images, coef, precision="highest"))
+
+
+def pixels(images, coef):
+    return dstrf.gradient_fields(image_network, coef, images)
 
 
 def error(d, X, Y):
@@ -57,6 +68,19 @@ ROWS = [
         {"members": (5, 3, T, L, P)},
         (3, T, L, P),
         jumps="it counts signs",
+    ),
+    Row(
+        "dstrf.gradient_fields",
+        pixels,
+        {"images": (3, 4, 5, 2), "coef": (4, 5, 2, T)},
+        (3, T, 4, 5, 2),
+    ),
+    Row(
+        "dstrf.clusters",
+        lambda d: dstrf.clusters(jax.random.key(0), d, 2),
+        {"dstrf": D},
+        {"fields": (2, T, L, P), "label": (N, T), "share": (2, T)},
+        jumps="a frame changes its group",
     ),
     Row(
         "dstrf.spectrogram",
