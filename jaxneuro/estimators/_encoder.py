@@ -1,5 +1,6 @@
 """A convolutional encoder as a scikit-learn estimator."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,19 +12,16 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .. import nn
-from ..core import check, score
+from ..core import check
 from ..core.members import over_members
+from ..nn._setup import adam
 from ..signal import Lags
 from ._base import precision
+from ._baselines import baselines, measure
+from ._encoder_network import READOUTS, builder
 
 __all__ = ["CNNEncoder"]
 
-_READOUTS = {
-    "gaussian": nn.GaussianReadout,
-    "factorized": nn.FactorizedReadout,
-    "pyramid": nn.PyramidReadout,
-    "dense": nn.DenseReadout,
-}
 _CHUNK = 256  # stimuli predicted at a time
 
 
@@ -41,6 +39,11 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Sides of the kernels; for spectrograms one number, the taps of all layers.
     pooling : int or sequence of int
         Side of the squares averaged in each layer. Images only.
+    front : {None, "gabor"}
+        With "gabor", images pass through :class:`jaxneuro.nn.GaborFront`, and
+        ``features[0]`` units that see all of its maps are the whole network: better
+        than convolutions for recordings of some hundred images. `kernel_sizes`,
+        `pooling`, `readout` and penalties on kernels then have no say.
     readout : {"gaussian", "factorized", "pyramid", "dense"}
         How a target reads the features of images; spectrograms have "dense".
     output : {"elu1", "softplus", "identity"}
@@ -56,6 +59,8 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
     n_epochs, batch_size, patience : int
         At most so many epochs, samples per step, and epochs without improvement of
         the held-out correlation before training stops.
+    learning_rate : float, optional
+        Of Adam. Default: 0.003, or 0.0003 with `front`.
     n_decays : int
         How often the rate is lowered before.
     validation : float
@@ -74,6 +79,8 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
         take, with a leading member axis.
     mean_, scale_ : float
         By which stimuli are standardised.
+    front_ : nn.GaborFront or None
+        The first stage, which ``fit_.apply`` contains.
     shape_ : tuple of int
         One stimulus as the network sees it.
     n_features_in_ : int
@@ -97,6 +104,7 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
         *,
         kernel_sizes: int | Sequence[int] = (5, 3),
         pooling: int | Sequence[int] = (2,),
+        front: str | None = None,
         readout: str = "gaussian",
         output: str = "elu1",
         lags: Lags | None = None,
@@ -109,6 +117,7 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
         n_epochs: int = 100,
         batch_size: int = 64,
         patience: int = 10,
+        learning_rate: float | None = None,
         n_decays: int = 2,
         validation: float = 0.15,
         random_state: int = 0,
@@ -118,6 +127,7 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.features = features
         self.kernel_sizes = kernel_sizes
         self.pooling = pooling
+        self.front = front
         self.readout = readout
         self.output = output
         self.lags = lags
@@ -130,6 +140,7 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.n_epochs = n_epochs
         self.batch_size = batch_size
         self.patience = patience
+        self.learning_rate = learning_rate
         self.n_decays = n_decays
         self.validation = validation
         self.random_state = random_state
@@ -160,10 +171,11 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError, TypeError
             If shapes, values or options are wrong.
         """
-        check.choice("readout", self.readout, tuple(_READOUTS))
+        check.choice("readout", self.readout, tuple(READOUTS))
+        if self.front is not None:
+            check.choice("front", self.front, ("gabor",))
         stimuli = self._stimuli(X)
-        y = np.asarray(y, self.dtype)
-        y = y[:, None] if y.ndim == 1 else y
+        y = self._responses(y)
         check.same_length("X", stimuli, "y", y, "samples")
         self.bytes_ = np.asarray(X).dtype == np.uint8
         self.mean_, self.scale_ = float(stimuli.mean()), float(stimuli.std()) or 1.0
@@ -171,8 +183,11 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if self.lags is not None:
             self.shape_ = (self.lags.n_lags, *self.shape_)
         self.n_features_in_ = int(np.prod(stimuli.shape[1:]))
+        self.front_ = None
+        if self.front is not None:
+            self.front_ = nn.GaborFront(self.shape_)
         with precision(self.dtype):
-            self._train(self._scaled(stimuli), y, trial_id)
+            self._train(self._seen(stimuli), y, trial_id)
         return self
 
     def predict(self, X: ArrayLike, trial_id: ArrayLike | None = None) -> np.ndarray:
@@ -213,7 +228,7 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
         with precision(self.dtype):
             empty = np.zeros((len(stimuli), 1), self.dtype)
             data = nn.Samples(
-                self._scaled(stimuli),
+                self._seen(stimuli),
                 empty,
                 lags=self.lags,
                 trial_id=trial_id,
@@ -227,7 +242,12 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return np.concatenate(parts)
 
     def score_targets(
-        self, X: ArrayLike, y: ArrayLike, *, metric: str = "correlation"
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        metric: str = "correlation",
+        trial_id: ArrayLike | None = None,
     ) -> np.ndarray:
         """Score each target.
 
@@ -235,10 +255,14 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ----------
         X : array (n_samples, height, width[, channels]) or (n_times, n_features)
             Stimuli.
-        y : array (n_samples, n_targets)
-            Measured responses: of single trials, or their averages.
-        metric : {"correlation", "r2", "mse"}
-            Which score.
+        y : array (n_samples, n_targets) or (n_repeats, n_samples, n_targets)
+            Measured responses: of single trials, or their averages; all repeats, NaN
+            where one is missing, for the last three metrics.
+        metric : str
+            "correlation", "r2" or "mse"; or, of :mod:`jaxneuro.reliability`, "feve",
+            "average_correlation" or "trial_correlation".
+        trial_id : int array (n_times,), optional
+            As in :meth:`fit`.
 
         Returns
         -------
@@ -250,11 +274,59 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If shapes disagree or the metric is unknown.
         """
-        check.choice("metric", metric, tuple(score.METRICS))
+        return measure(metric, y, self.predict(X, trial_id))
+
+    def compare(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        X_test: ArrayLike,
+        y_test: ArrayLike,
+        *,
+        metric: str = "correlation",
+        trial_id: ArrayLike | None = None,
+        test_trial_id: ArrayLike | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Score the network beside simple models, to see what it adds.
+
+        Parameters
+        ----------
+        X, y, trial_id
+            Samples of the fit, to which the simple models are fitted.
+        X_test, y_test, test_trial_id
+            Samples to score on, as in :meth:`score_targets`.
+        metric : str
+            As in :meth:`score_targets`.
+
+        Returns
+        -------
+        dict of array (n_targets,)
+            "network"; "linear", ridge on pixels or lags; "linear-nonlinear", the same
+            and a curve; and for images "gabor energy", ridge on energy and mean
+            colours. Each target's penalty is chosen by cross-validation.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree, the metric is unknown, or too few samples have all
+            responses.
+        """
+        guesses = {"network": self.predict(X_test, test_trial_id)}
         with precision(self.dtype):
-            guess = jnp.asarray(self.predict(X))
-            measured = np.asarray(y, self.dtype).reshape(guess.shape)
-            return np.asarray(score.METRICS[metric](measured, guess))
+            fitted, test = (self._scaled(self._stimuli(x)) for x in (X, X_test))
+            guesses |= baselines(
+                fitted,
+                self._responses(y),
+                test,
+                lags=self.lags,
+                trial_id=trial_id,
+                test_trial_id=test_trial_id,
+            )
+        return {name: measure(metric, y_test, g) for name, g in guesses.items()}
+
+    def _responses(self, y: ArrayLike) -> np.ndarray:
+        y = np.asarray(y, self.dtype)
+        return y[:, None] if y.ndim == 1 else y
 
     def _stimuli(self, X: ArrayLike) -> np.ndarray:
         stimuli = np.asarray(X)
@@ -271,11 +343,17 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _scaled(self, stimuli: np.ndarray) -> np.ndarray:
         return (stimuli - self.mean_) / np.asarray(self.scale_, self.dtype)
 
+    def _seen(self, stimuli: np.ndarray) -> np.ndarray:
+        """Give what the trained layers see."""
+        x = self._scaled(stimuli)
+        return x if self.front_ is None else np.asarray(self.front_(x))
+
     def _train(
         self, stimuli: np.ndarray, y: np.ndarray, trial_id: ArrayLike | None
     ) -> None:
         keys = jax.random.split(jax.random.key(self.random_state), self.n_members)
-        build = self._builder(y)
+        options, front = self.get_params(), self.front_
+        build = builder(options, self.shape_, np.nanmean(y, axis=0), front)
         # Every member holds out another part; what one does not see another does.
         n_parts = max(2, round(1 / self.validation))
         whole = np.arange(len(y)) if trial_id is None else np.asarray(trial_id)
@@ -289,7 +367,7 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
             readout_l1=self.readout_l1,
             readout_laplace=self.readout_laplace,
         )
-        self.fit_ = nn.train_ensemble(
+        fit = nn.train_ensemble(
             build,
             stimuli,
             y,
@@ -297,7 +375,8 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
             keys=keys,
             validation="left_out",
             loss=self.loss,
-            penalty=penalty,
+            penalty=penalty if front is None else None,
+            optimizer=adam(self.learning_rate or (3e-3 if front is None else 3e-4)),
             n_epochs=self.n_epochs,
             batch_size=self.batch_size,
             patience=self.patience,
@@ -307,35 +386,12 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
             trial_id=trial_id,
             show_progress=self.show_progress,
         )
-
-    def _builder(self, y: np.ndarray) -> Any:
-        mean = np.nanmean(y, axis=0)
-
-        def build(rngs: Any) -> nn.Encoder:
-            if self.lags is not None:
-                sizes = self.kernel_sizes
-                size = sizes if isinstance(sizes, int) else sizes[0]
-                core = nn.CausalCore(self.features, kernel_size=size)
-                readout = nn.DenseReadout(y.shape[1])
-            else:
-                core = nn.ConvCore(
-                    self.features, kernel_sizes=self.kernel_sizes, pooling=self.pooling
-                )
-                readout = _READOUTS[self.readout](y.shape[1])
-            net = nn.Encoder(
-                core=core,
-                readout=readout,
-                shape=self.shape_,
-                output=self.output,
-                rngs=rngs,
-            )
-            net.start_at(mean)
-            return net
-
-        return build
+        self._apply = fit.apply
+        whole = fit.apply if front is None else front.network(fit.apply)
+        self.fit_ = dataclasses.replace(fit, apply=whole)
 
     def _mean(self, x: np.ndarray) -> np.ndarray:
         def one(variables: Any) -> jax.Array:
-            return self.fit_.apply(variables, jnp.asarray(x))
+            return self._apply(variables, jnp.asarray(x))
 
         return np.asarray(over_members(one, self.fit_.variables).mean(0))

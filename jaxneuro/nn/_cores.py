@@ -53,7 +53,7 @@ class ConvCore(nnx.Module):
         Weight of a new batch in the running statistics.
     input_scale : sequence of float, optional
         Standard deviation to which each channel is normalised before the first layer,
-        at the start. Default: images are taken as they come.
+        at the start, pixel by pixel. Default: images are taken as they come.
 
     References
     ----------
@@ -147,7 +147,7 @@ class ConvCore(nnx.Module):
             shapes.append(tuple(edge))
             n_channels.append(n_features)
         core.layers = nnx.List(layers)
-        core.entry = _entry(shape[2], o)
+        core.entry = _entry(shape, o)
         kept = n_channels if o["stack"] is None else n_channels[o["stack"] :]
         core.crop = _common(shapes[1:], len(kept), o["skip"])
         core.out_shape = (*core.crop, sum(kept))
@@ -171,7 +171,7 @@ class ConvCore(nnx.Module):
         o = dict(self.options)
         outputs: list[jax.Array] = []
         if self.entry is not None:
-            x = self.entry(x, train=train)
+            x = self.entry(x.reshape(x.shape[0], -1), train=train).reshape(x.shape)
         for layer in self.layers:
             if outputs and o["skip"] > 1:
                 x = _stacked(outputs[-o["skip"] :], outputs[-1].shape[1:3])
@@ -232,18 +232,21 @@ class _ConvLayer(nnx.Module):
         return activation(self.activation)(x)
 
 
-def _entry(n_channels: int, options: dict) -> Any:
-    """Normalisation of the images themselves."""
+def _entry(shape: Sequence[int], options: dict) -> Any:
+    """Normalisation of the images themselves, of every value on its own."""
     scale = options["input_scale"]
     if scale is None:
         return nnx.data(None)
+    height, width, n_channels = shape
     if len(scale) != n_channels:
         raise ValueError(
             f"input_scale has {len(scale)} entries but images have {n_channels} "
             "channels; give one per channel."
         )
-    norm = BatchNorm(n_channels, momentum=options["momentum"])
-    norm.scale[...] = jnp.asarray(scale, norm.scale[...].dtype)
+    norm = BatchNorm(height * width * n_channels, momentum=options["momentum"])
+    norm.scale[...] = jnp.tile(
+        jnp.asarray(scale, norm.scale[...].dtype), height * width
+    )
     return norm
 
 

@@ -20,6 +20,7 @@ from ._step import Recipe, split
 
 __all__ = [
     "TrainResult",
+    "adam",
     "check_network",
     "divide",
     "float_of",
@@ -57,9 +58,9 @@ class TrainResult:
 
 
 @cache
-def _default_optimizer() -> optax.GradientTransformation:
-    """One object, so that two trainings share what is compiled."""
-    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(3e-3))
+def adam(rate: float = 3e-3) -> optax.GradientTransformation:
+    """One object per rate, so that two trainings share what is compiled."""
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
 
 
 def make_recipe(
@@ -78,7 +79,7 @@ def make_recipe(
     return Recipe(
         apply=apply,
         loss=loss,
-        optimizer=optimizer or _default_optimizer(),
+        optimizer=optimizer or adam(),
         penalty=penalty,
         dtype=dtype,
         trials=data.trials,

@@ -355,12 +355,13 @@ def test_own_modules_are_not_saved():
 
 
 def test_input_is_normalised(rng, dtype):
-    """Each channel leaves the first stage with the standard deviation asked for."""
+    """Each value enters the first layer with the standard deviation asked for."""
     core = nn.ConvCore((2,), input_scale=[0.5, 3.0]).build((9, 8, 2), nnx.Rngs(0))
     x = jnp.asarray(4 + rng.standard_normal((50, 9, 8, 2)) * [7, 0.1], dtype)
-    got = np.asarray(core.entry(x, train=True))
-    assert_allclose(got.mean((0, 1, 2)), 0, atol=1e-4)
-    assert_allclose(got.std((0, 1, 2)), [0.5, 3.0], rtol=1e-2)
-    assert core(x).shape == (50, *core.out_shape)
+    for _ in range(100):
+        core(x, train=True)
+    got = np.asarray(core.entry(x.reshape(50, -1))).reshape(x.shape)
+    assert_allclose(got.mean(0), 0, atol=1e-2)
+    assert_allclose(got.std(0), np.broadcast_to([0.5, 3.0], (9, 8, 2)), rtol=2e-2)
     with pytest.raises(ValueError, match="input_scale has 2 entries but images have 1"):
         nn.ConvCore((2,), input_scale=[0.5, 3.0]).build((9, 8, 1), nnx.Rngs(0))
