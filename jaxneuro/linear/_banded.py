@@ -1,8 +1,7 @@
 """Ridge regression with one penalty per band of features and target."""
 
-from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,34 +13,17 @@ from ..core.partition import band_numbers
 from ..core.progress import track
 from ..core.ridge import CVFit
 from ._bands import check_gammas, sample_gammas
-from ._factor import FoldFactor, Whole, fold_factor, whole
-from ._loo import closed_scores
+from ._factor import FoldFactor, fold_factor, whole
 from ._mix import Mix, mix
 from ._records import LinearFit
 from ._ridge import fits_dual
 from ._ridge_cv import fold_number
 from ._rows import Options, Rows, arrange
 from ._score import score_block, solve_block
-from ._targets import checked, over_targets
+from ._screen import Data, best_of, screen, weighed
+from ._targets import checked, over_targets, tile_width
 
 __all__ = ["banded_ridge_cv"]
-
-# Share of the search by GCV that explores around what was best so far, and of its
-# weights that are then compared by folds.
-_EXPLOIT, _KEPT = 0.5, 0.1
-_LEAST_KEPT = 8
-
-
-class _Data(NamedTuple):
-    """What every step of a search needs."""
-
-    rows: Rows
-    Y: Any
-    dtype: np.dtype
-    bands: np.ndarray
-    grid: np.ndarray
-    options: Options
-    batch_size: int | None
 
 
 def banded_ridge_cv(
@@ -142,7 +124,7 @@ def banded_ridge_cv(
     else:
         weights = sample_gammas(key, n_iter, n_bands)
     if search == "gcv":
-        weights = _screen(data, weights, key, show_progress)
+        weights = screen(data, weights, key, show_progress)
     best, alpha = _compare(data, weights, show_progress)
     return _refit(data, weights, best, alpha, shared=shared)
 
@@ -157,7 +139,7 @@ def _prepare(
     fit_intercept: bool,
     sample_weight: ArrayLike | None,
     batch_size: int | None,
-) -> _Data:
+) -> Data:
     check.choice("metric", metric, search.METRICS)
     dtype = checked(X, Y)
     n_samples, n_features = check.shape_of(X)
@@ -184,22 +166,7 @@ def _prepare(
         keep_scores=False,
     )
     numbers = band_numbers(bands, n_features)
-    return _Data(rows, Y, dtype, numbers, grid, options, batch_size)
-
-
-@jax.jit
-def _weigh(rows: Rows, factor: jax.Array) -> Rows:
-    return replace(
-        rows,
-        X=rows.X * factor[None, :, None],
-        mean=rows.mean * factor[None],
-        scale=rows.scale / factor,
-    )
-
-
-def _weighed(data: _Data, gamma: np.ndarray) -> Rows:
-    factor = np.sqrt(gamma)[data.bands]
-    return _weigh(data.rows, jnp.asarray(factor, data.dtype))
+    return Data(rows, Y, dtype, numbers, grid, options, batch_size)
 
 
 @partial(jax.jit, static_argnames="options")
@@ -211,32 +178,19 @@ def _best_by_folds(
     alphas: jax.Array,
     options: Options,
 ) -> tuple[jax.Array, jax.Array]:
-    return _best(score_block(rows, factor, mixture, Y, alphas, options), alphas)
-
-
-@partial(jax.jit, static_argnames="options")
-def _best_by_gcv(
-    rows: Rows, final: Whole, Y: jax.Array, alphas: jax.Array, options: Options
-) -> tuple[jax.Array, jax.Array]:
-    scores = closed_scores(rows, final, Y, alphas, options, scheme="gcv")
-    return _best(scores, alphas)
-
-
-def _best(scores: jax.Array, alphas: jax.Array) -> tuple[jax.Array, jax.Array]:
-    index, _ = search.choose(alphas, scores)
-    mean = jnp.take_along_axis(scores[0], index[None], axis=0)[0]
-    return mean, alphas[index]
+    return best_of(score_block(rows, factor, mixture, Y, alphas, options), alphas)
 
 
 def _compare(
-    data: _Data, gammas: np.ndarray, show: bool
+    data: Data, gammas: np.ndarray, show: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Best score by folds and its alpha, each (n_gammas, n_targets)."""
     alphas = jnp.asarray(data.grid, data.dtype)
     relative = data.options.metric == "correlation"
     scores, chosen, mixture = [], [], None
+    width = data.batch_size or min(tile_width(small=True), check.shape_of(data.Y)[1])
     for gamma in track(gammas, show=show, desc="weights of bands", unit="weights"):
-        rows = _weighed(data, gamma)
+        rows = weighed(data, gamma)
         inverse = data.grid.size == 1
         factor = fold_factor(rows, alphas, data.options, inverse=inverse)
         # The shape of the first mixture serves all: no new compilation.
@@ -253,71 +207,11 @@ def _compare(
             ),
             data.Y,
             data.dtype,
-            batch_size=data.batch_size,
+            batch_size=width,
         )
         scores.append(np.asarray(found[0]))
         chosen.append(np.asarray(found[1]))
     return np.stack(scores), np.stack(chosen)
-
-
-def _screen(
-    data: _Data, gammas: np.ndarray, key: jax.Array | None, show: bool
-) -> np.ndarray:
-    """Weightings that serve all targets best by GCV, (n_kept, n_bands)."""
-    alphas = jnp.asarray(data.grid, data.dtype)
-    options = data.options._replace(metric="r2")
-    tried, scores = [], []
-    n_explore = (
-        len(gammas) if key is None else len(gammas) - int(_EXPLOIT * len(gammas))
-    )
-    rng = None
-    if key is not None:
-        seed = jax.random.bits(jax.random.fold_in(key, 1), (4,))
-        rng = np.random.default_rng(np.asarray(seed))
-    for turn in track(
-        range(len(gammas)), show=show, desc="weights by GCV", unit="weights"
-    ):
-        gamma = gammas[turn]
-        if rng is not None and turn >= n_explore:
-            gamma = _near(rng, np.stack(tried), np.stack(scores))
-        rows = _weighed(data, gamma)
-        final = whole(rows, alphas, dual=options.dual)
-        score, _ = over_targets(
-            lambda Y, _, rows=rows, final=final: _best_by_gcv(
-                rows, final, Y, alphas, options
-            ),
-            data.Y,
-            data.dtype,
-            batch_size=data.batch_size,
-        )
-        tried.append(gamma)
-        scores.append(np.asarray(score))
-    return _cover(np.stack(tried), np.stack(scores))
-
-
-def _near(
-    rng: np.random.Generator, tried: np.ndarray, scores: np.ndarray
-) -> np.ndarray:
-    """Draw a weighting near one that is best for many targets."""
-    winner = np.where(np.isnan(scores), -np.inf, scores).argmax(0)
-    start = tried[rng.choice(winner)]
-    logs = np.log(np.maximum(start, 1e-6)) + 0.7 * rng.standard_normal(start.size)
-    weights = np.exp(logs - logs.max())
-    return weights / weights.sum()
-
-
-def _cover(tried: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Choose, one after the other, the weightings that add most to the best score."""
-    n_kept = min(len(tried), max(_LEAST_KEPT, round(_KEPT * len(tried))))
-    scores = np.where(np.isfinite(scores), scores, 0)
-    best = np.full(scores.shape[1], -np.inf)
-    kept: list[int] = []
-    for _ in range(n_kept):
-        total = np.maximum(scores, best[None]).sum(1)
-        total[kept] = -np.inf
-        kept.append(int(total.argmax()))
-        best = np.maximum(best, scores[kept[-1]])
-    return tried[kept]
 
 
 class _Columns:
@@ -333,7 +227,7 @@ class _Columns:
 
 
 def _refit(
-    data: _Data,
+    data: Data,
     gammas: np.ndarray,
     scores: np.ndarray,
     alphas: np.ndarray,
@@ -353,7 +247,7 @@ def _refit(
     source = data.Y if hasattr(data.Y, "shape") else np.asarray(data.Y)
     for which in np.unique(winner):
         index = np.flatnonzero(winner == which)
-        rows = _weighed(data, gammas[which])
+        rows = weighed(data, gammas[which])
         strengths = jnp.asarray(alpha[index])
         final = whole(rows, strengths, dual=data.options.dual)
 

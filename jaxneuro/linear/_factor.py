@@ -27,10 +27,8 @@ class FoldFactor:
     gain : array (n_folds, rank)
         Eigenvalues; empty where `basis` is the inverse for one alpha.
     test : array (n_folds, n_test, rank)
-        Held-out predictors in that basis. Where there is `turn`, an upper
-        triangle; where `by_moments` and one alpha, their products.
-    turn : array (n_folds, n_test, n_rows), or None
-        Rotation of held-out rows that made `test` triangular.
+        Held-out predictors in that basis. Where `by_moments`, their triangle, or
+        for one alpha their products.
     train : int array (n_folds, n_train), or None
         Rows of the training samples, in the dual; `n_folds * n_rows` is padding.
     by_moments : bool
@@ -40,7 +38,6 @@ class FoldFactor:
     basis: jax.Array
     gain: jax.Array | None
     test: jax.Array
-    turn: jax.Array | None
     train: jax.Array | None
     by_moments: bool = static()  # type: ignore[assignment]  # a dataclass field
 
@@ -161,19 +158,20 @@ def _primal(
         X = X - jnp.outer(test_center(mean, n, size, options), root)
         if not inverse:
             gain, basis = jnp.linalg.eigh(train)
-            test, turn = _triangle(dot(X.T, basis), keep_turn=not by_moments)
-            return basis.T, jnp.maximum(gain, 0), test, turn
+            test = dot(X.T, basis)
+            if by_moments:
+                test = jnp.linalg.qr(test, mode="r")
+            return basis.T, jnp.maximum(gain, 0), test
         eye = jnp.eye(n_features, dtype=X.dtype)
         test = dot(X, X.T) if by_moments else X.T
-        return _invert(train + alphas[0] * eye), None, test, None
+        return _invert(train + alphas[0] * eye), None, test
 
     folds = (rows.X, rows.root, mean, size, xx)
-    basis, gain, test, turn = jax.lax.map(one, folds)
+    basis, gain, test = jax.lax.map(one, folds)
     return FoldFactor(
         basis=basis,
         gain=gain,
         test=test,
-        turn=turn,
         train=None,
         by_moments=by_moments,
     )
@@ -205,16 +203,13 @@ def _dual(
             k_test -= jnp.outer(mine, dot(mine / (mine**2).sum(), k_test))
         if not inverse:
             gain, basis = jnp.linalg.eigh(k_train)
-            test, turn = _triangle(dot(k_test, basis), keep_turn=True)
-            return basis.T, jnp.maximum(gain, 0), test, turn
+            return basis.T, jnp.maximum(gain, 0), dot(k_test, basis)
         eye = jnp.eye(train.size, dtype=X.dtype)
-        return _invert(k_train + alphas[0] * eye), None, k_test, None
+        return _invert(k_train + alphas[0] * eye), None, k_test
 
     folds = (jnp.arange(n_folds, dtype=train.dtype), train)
-    basis, gain, test, turn = jax.lax.map(one, folds)
-    return FoldFactor(
-        basis=basis, gain=gain, test=test, turn=turn, train=train, by_moments=False
-    )
+    basis, gain, test = jax.lax.map(one, folds)
+    return FoldFactor(basis=basis, gain=gain, test=test, train=train, by_moments=False)
 
 
 @partial(jax.jit, static_argnames=("dual", "method"))
@@ -231,8 +226,9 @@ def whole(
         Penalties; only the first counts, and only for "inverse".
     dual : bool
         Whether to go through the kernel of samples.
-    method : {"eigh", "inverse", "svd"}
-        Eigenvalues for any alpha, the inverse for one, or singular values.
+    method : {"eigh", "rows", "inverse", "svd"}
+        Eigenvalues for any alpha, the same with a basis that acts on the targets,
+        the inverse for one alpha, or singular values.
 
     Returns
     -------
@@ -249,6 +245,12 @@ def whole(
         back = X if dual else None
         return Whole(basis=inverse, back=back, gain=None, on_rows=dual, by_root=False)
     gain, basis = jnp.linalg.eigh(system)
+    if method == "rows" and not dual:
+        limit = gain.max(initial=0) * gain.size * jnp.finfo(gain.dtype).eps
+        root = jnp.sqrt(jnp.where(gain > limit, gain, 0))
+        left = dot(basis.T, X) / jnp.where(root > 0, root, jnp.inf)[:, None]
+        back = basis * root[None]
+        return Whole(basis=left, back=back, gain=root**2, on_rows=True, by_root=False)
     return Whole(
         basis=basis.T,
         back=dot(X, basis) if dual else basis,
@@ -284,10 +286,3 @@ def test_center(
     if not options.fit_intercept:
         return jnp.zeros_like(mean)
     return -n / (size.sum() - n) * mean
-
-
-def _triangle(test: jax.Array, *, keep_turn: bool) -> tuple:
-    if keep_turn:
-        turn, test = jnp.linalg.qr(test)
-        return test, turn.T
-    return jnp.linalg.qr(test, mode="r"), None

@@ -12,7 +12,7 @@ from ._factor import Whole, shrinkage
 from ._rows import Options, Rows
 from ._score import Block, center_block, cross_total, solve
 
-__all__ = ["closed_block", "closed_scores"]
+__all__ = ["closed_block", "closed_scores", "gcv_of_products", "products"]
 
 
 @partial(jax.jit, static_argnames=("scheme", "options"))
@@ -32,7 +32,7 @@ def closed_scores(
     rows : Rows
         Predictors, as one fold.
     final : Whole
-        Factorisation of all samples.
+        Factorisation of all samples that acts on the targets.
     Y : array (n_samples, n_targets)
         Targets.
     alphas : array (n_alphas,)
@@ -90,15 +90,12 @@ def _scores(
     root = rows.root.reshape(-1, 1)
     weight = root[:, 0] ** 2
     y = block.around_mean(rows).reshape(weight.size, -1)
-    z = dot(final.basis, y if final.on_rows else cross_total(rows, block, options))
-    assert final.gain is not None  # found for a grid
-    keep = shrinkage(final.gain, alphas)  # (rank, n_alphas)
+    z = dot(final.basis, y)
     if scheme == "gcv":
-        return _gcv(rows, final, y, z, keep, options)[None]
-    if final.on_rows:
-        left, keep = final.basis.T, keep * final.gain[:, None]
-    else:
-        left = dot(rows.flat.T, final.basis.T)
+        return _gcv(rows, final, (y**2).sum(0), z, alphas, options)
+    assert final.gain is not None  # found for a grid
+    left = final.basis.T
+    keep = shrinkage(final.gain, alphas) * final.gain[:, None]  # (rank, n_alphas)
     lever = dot(left**2, keep)  # (n_rows, n_alphas)
     alone = jnp.zeros_like(weight)
     if options.fit_intercept:
@@ -136,25 +133,78 @@ def _correlation(y: jax.Array, predicted: jax.Array, root: jax.Array) -> jax.Arr
     return _ratio((a * b).sum(0), norms)
 
 
+@partial(jax.jit, static_argnames="options")
+def products(rows: Rows, Y: jax.Array, options: Options) -> tuple[jax.Array, jax.Array]:
+    """Reduce a block of targets to what generalised cross-validation needs.
+
+    Parameters
+    ----------
+    rows : Rows
+        Predictors.
+    Y : array (n_samples, n_targets)
+        Targets.
+    options : Options
+        What selects code, not in the dual.
+
+    Returns
+    -------
+    xy : array (n_features, n_targets)
+        Products with the predictors.
+    power : array (n_targets,)
+        Sum of squares.
+    """
+    block = center_block(rows, Y, options)
+    power = (block.around_mean(rows) ** 2).sum((0, 1))
+    return cross_total(rows, block, options), power
+
+
+@partial(jax.jit, static_argnames="options")
+def gcv_of_products(
+    rows: Rows,
+    final: Whole,
+    xy: jax.Array,
+    power: jax.Array,
+    alphas: jax.Array,
+    options: Options,
+) -> jax.Array:
+    """Score a grid of penalties without the targets themselves.
+
+    Parameters
+    ----------
+    rows, alphas, options
+        As in :func:`closed_scores`.
+    final : Whole
+        Factorisation of all samples that acts on products.
+    xy, power : array
+        As :func:`products` gives them.
+
+    Returns
+    -------
+    array (1, n_alphas, n_targets)
+        Scores.
+    """
+    return _gcv(rows, final, power, dot(final.basis, xy), alphas, options)
+
+
 def _gcv(
     rows: Rows,
     final: Whole,
-    y: jax.Array,
+    power: jax.Array,
     z: jax.Array,
-    keep: jax.Array,
+    alphas: jax.Array,
     options: Options,
 ) -> jax.Array:
     assert final.gain is not None
-    gain = final.gain[:, None]
-    used = gain * keep
+    keep = shrinkage(final.gain, alphas)  # (rank, n_alphas)
+    used = final.gain[:, None] * keep
     energy = (2 - used) * (used if final.on_rows else keep)
-    power = (y**2).sum(0)[None]
+    power = power[None]
     sse = jnp.maximum(power - dot(energy.T, z**2), 0)
-    n = (rows.root > 0).sum().astype(y.dtype)
+    n = (rows.root > 0).sum().astype(z.dtype)
     constant = int(options.fit_intercept)
     dof = constant + used.sum(0)[:, None]
     left = jnp.maximum(n - dof, 1e-3 * n)
     if options.metric == "mse":
-        return -sse / rows.size.sum() * (n / left) ** 2
+        return (-sse / rows.size.sum() * (n / left) ** 2)[None]
     ratio = ((n - constant) / left) ** 2
-    return 1 - _ratio(sse, jnp.broadcast_to(power, sse.shape)) * ratio
+    return (1 - _ratio(sse, jnp.broadcast_to(power, sse.shape)) * ratio)[None]

@@ -21,6 +21,8 @@ from ._targets import Writable, checked, over_targets, tile_width
 
 __all__ = ["fold_number", "ridge_cv"]
 
+_FEW_FEATURES = 256
+
 
 def ridge_cv(
     X: ArrayLike,
@@ -116,7 +118,8 @@ def ridge_cv(
     options = Options(
         metric=metric, fit_intercept=fit_intercept, dual=dual, keep_scores=keep_scores
     )
-    batch_size = batch_size or min(tile_width(n_features), n_targets)
+    small = not isinstance(fold_id, str) or n_features <= _FEW_FEATURES
+    batch_size = batch_size or min(tile_width(small=small), n_targets)
     stream = {"batch_size": batch_size, "show_progress": show_progress}
     strengths = jnp.asarray(grid, dtype)
     if isinstance(fold_id, str):
@@ -196,7 +199,8 @@ def _closed_form(
             "metric is 'correlation' but fold_id 'gcv' estimates squared errors only; "
             "take 'r2', 'mse' or fold_id 'loo'."
         )
-    final = whole(rows, strengths, dual=options.dual)
+    final = whole(rows, strengths, dual=options.dual, method="rows")
+    options = options._replace(dual=True)  # `final` acts on the targets
     return _Search(
         lambda Y: closed_scores(rows, final, Y, strengths, options, scheme=scheme),
         lambda Y: closed_block(rows, final, Y, strengths, options, scheme=scheme),

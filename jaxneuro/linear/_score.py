@@ -1,7 +1,9 @@
 """Held-out scores and coefficients of one block of targets."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -158,11 +160,15 @@ def _scores(
             cross, quad = _by_moments(f, part, z, test_xy, alphas)
         else:
             held_out = y + jnp.outer(root, y_mean - y_center)
-            if f.turn is not None:
-                held_out = dot(f.turn, held_out)
-            cross, quad = _by_rows(f, part, z, held_out, alphas)
+            if options.metric != "correlation":
+                residual = _by_rows(f, part, z, alphas, partial(_residual, held_out))
+                return _score(residual, spread, n, options.metric)
+            cross, quad = _by_rows(f, part, z, alphas, partial(_products, held_out))
+        if options.metric == "correlation":
+            norm = jnp.sqrt(jnp.maximum(quad, 0)) * jnp.sqrt(spread)[None]
+            return _ratio(cross, norm)
         power = spread + n * (y_mean - y_center) ** 2
-        return _score(cross, quad, power, spread, n, options.metric)
+        return _score(power[None] - 2 * cross + quad, spread, n, options.metric)
 
     items = (
         factor,
@@ -181,20 +187,19 @@ def _scores(
 
 
 def _score(
-    cross: jax.Array,
-    quad: jax.Array,
-    power: jax.Array,
-    spread: jax.Array,
-    n: jax.Array,
-    metric: str,
+    residual: jax.Array, spread: jax.Array, n: jax.Array, metric: str
 ) -> jax.Array:
-    if metric == "correlation":
-        norm = jnp.sqrt(jnp.maximum(quad, 0)) * jnp.sqrt(spread)[None]
-        return _ratio(cross, norm)
-    residual = power[None] - 2 * cross + quad
     if metric == "mse":
         return -residual / n
     return 1 - _ratio(residual, jnp.broadcast_to(spread[None], residual.shape))
+
+
+def _residual(held_out: jax.Array, predicted: jax.Array) -> jax.Array:
+    return ((predicted - held_out) ** 2).sum(0)
+
+
+def _products(held_out: jax.Array, predicted: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return (predicted * held_out).sum(0), (predicted**2).sum(0)
 
 
 def _by_moments(
@@ -205,57 +210,33 @@ def _by_moments(
         return (z * test_xy).sum(0)[None], (z * dot(f.test, z)).sum(0)[None]
     matched = z * dot(f.basis, test_xy)
     cross = dot(shrinkage(f.gain, alphas).T, matched)
-    _, quad = _by_rows(f, mix, z, None, alphas)
-    return cross, quad
+    return cross, _by_rows(f, mix, z, alphas, lambda part: (part**2).sum(0))
 
 
 def _by_rows(
     f: FoldFactor,
     mix: Mix | None,
     z: jax.Array,
-    held_out: jax.Array | None,
     alphas: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
+    measure: Callable[[jax.Array], Any],
+) -> Any:
+    """Measure the predictions of every penalty: arrays (n_alphas, n_targets)."""
     if f.gain is None:
-        assert held_out is not None  # else `_by_moments` has done it
-        predicted = dot(f.test, z)
-        return (predicted * held_out).sum(0)[None], (predicted**2).sum(0)[None]
-
-    def match(predicted: jax.Array, rows: slice) -> tuple[jax.Array, jax.Array]:
-        quad = (predicted**2).sum(0)
-        if held_out is None:
-            return jnp.zeros_like(quad), quad
-        return (predicted * held_out[rows]).sum(0), quad
-
+        return jax.tree.map(lambda found: found[None], measure(dot(f.test, z)))
     if mix is None:
-        curves = shrinkage(f.gain, alphas).T
 
-        def plain(curve: jax.Array) -> tuple[jax.Array, jax.Array]:
-            return match(dot(f.test * curve[None], z), slice(None))
+        def plain(curve: jax.Array) -> Any:
+            return measure(dot(f.test * curve[None], z))
 
-        return jax.lax.map(plain, curves)
-    height = f.test.shape[0]
-    found, start = [], 0
-    for part, stop in zip(mix.parts, mix.stops, strict=True):
-        tall = min(stop, height)  # below, the triangle is zero
-        here = f.test[:tall, start:stop]
-        found += [(tall, dot(here * curve[None], z[start:stop])) for curve in part]
-        start = stop
-    edges = sorted({0, *(tall for tall, _ in found)})
-
-    def mixed(weights: jax.Array) -> tuple[jax.Array, jax.Array]:
-        cross = quad = jnp.zeros_like(z[0])
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
-            predicted = sum(
-                weights[q] * values[low:high]
-                for q, (tall, values) in enumerate(found)
-                if tall >= high
-            )
-            more = match(jnp.asarray(predicted), slice(low, high))
-            cross, quad = cross + more[0], quad + more[1]
-        return cross, quad
-
-    return jax.lax.map(mixed, mix.weights)
+        return jax.lax.map(plain, shrinkage(f.gain, alphas).T)
+    starts = (0, *mix.stops[:-1])
+    found = [
+        dot(part, z[start:stop])
+        for part, start, stop in zip(mix.maps, starts, mix.stops, strict=True)
+    ]
+    parts = jnp.concatenate(found).reshape(mix.weights.shape[1], -1)
+    predicted = dot(mix.weights, parts).reshape(alphas.size, *f.test.shape[:1], -1)
+    return jax.vmap(measure)(predicted)
 
 
 def solve(

@@ -14,10 +14,9 @@ from ..core.progress import track
 
 __all__ = ["Writable", "checked", "float_of", "over_targets", "tile_width"]
 
-# Targets of one product: on a processor the operands then stay in the cache, the more
-# so where products are small; an accelerator wants them large.
+# Targets of one product: on a processor the operands then stay in the cache; an
+# accelerator wants them large.
 _TILE, _TILE_FEW, _TILE_ELSEWHERE = 512, 128, 8192
-_FEW_FEATURES = 256
 # Bytes that are read from disk at once.
 _READ = 2**27
 
@@ -119,13 +118,13 @@ def _blocks(
         yield start, n, block
 
 
-def tile_width(n_features: int | None = None) -> int:
+def tile_width(*, small: bool = False) -> int:
     """Choose how many targets are solved at once.
 
     Parameters
     ----------
-    n_features : int, optional
-        Number of predictors.
+    small : bool
+        Whether products are small, or many follow on each other.
 
     Returns
     -------
@@ -134,8 +133,7 @@ def tile_width(n_features: int | None = None) -> int:
     """
     if jax.default_backend() != "cpu":
         return _TILE_ELSEWHERE
-    few = n_features is not None and n_features <= _FEW_FEATURES
-    return _TILE_FEW if few else _TILE
+    return _TILE_FEW if small else _TILE
 
 
 def _aligned(shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
