@@ -21,6 +21,8 @@ ROOMS = (
     "banded",
     "lasso",
     "cnn",
+    "mei",
+    "dstrf",
 )
 
 

@@ -7,6 +7,7 @@ follow ``rcParams``. Colours are safe for colour-blind readers.
 from . import _axes  # noqa: F401  # first: it says what to do without Matplotlib
 from ._contrasts import contrast, fir
 from ._design import correlation_matrix, design_matrix, regressors
+from ._dstrf import dstrf, dstrf_film, dstrf_measures
 from ._encoding import alpha_counts, band_shares, ceiling, receptive_fields
 from ._fields import trf, trf_grid
 from ._maps import map_mosaic, z_histogram
@@ -27,6 +28,9 @@ __all__ = [
     "reconstruction",
     "trf",
     "trf_grid",
+    "dstrf",
+    "dstrf_film",
+    "dstrf_measures",
     "alpha_curve",
     "scores",
     "null_distribution",

@@ -24,7 +24,7 @@ from ._axes import (
     plain,
 )
 
-__all__ = ["trf", "trf_grid"]
+__all__ = ["field", "trf", "trf_grid"]
 
 _CMAP = "RdBu_r"  # red and blue, not red and green; white is zero
 
@@ -76,7 +76,7 @@ def trf(
     _same_lags(coef, lags)
     limit = limit or _limit(coef)
     ax = new_axes(ax, (4.6, 3.2))
-    drawn = _field(ax, coef, lags, limit)
+    drawn = field(ax, coef, lags, limit)
     ax.set_title(title or "")
     lag_axis(ax)
     if drawn is None:
@@ -101,7 +101,7 @@ def _limit(coef: np.ndarray) -> float:
     return float(sizes.max(initial=0.0)) or 1.0
 
 
-def _field(
+def field(
     ax: Axes, coef: np.ndarray, lags: Lags, limit: float
 ) -> ScalarMappable | None:
     """Draw one image and return it, or one line and return None."""
@@ -174,7 +174,7 @@ def trf_grid(
     shown = list(axes.flat[:n_targets])
     drawn = None
     for panel, values, title in zip(shown, coef, names, strict=True):
-        drawn = _field(panel, values, lags, limit)
+        drawn = field(panel, values, lags, limit)
         panel.set_title(title, pad=3, fontsize="medium")
     for panel in axes.flat[n_targets:]:
         panel.set_axis_off()
