@@ -81,8 +81,14 @@ class Constraints:
             image = self._rescaled(image)
         if not (self.mean is self.std is self.norm is None):
             ranged = not (self.low is self.high is None or self.rescale)
-            for _ in range(_TURNS if ranged else 1):
-                image = self._clipped(self._scaled(image))
+            image = self._scaled(image)
+            if ranged:
+                image = jax.lax.fori_loop(
+                    0,
+                    _TURNS,
+                    lambda _, image: self._scaled(self._clipped(image)),
+                    image,
+                )
         image = self._clipped(image)
         if self.mask is None:
             return image

@@ -1,0 +1,139 @@
+"""Images that excite neurons with planted receptive fields."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxneuro import mei, nn, simulate
+
+SHAPE, N = (24, 32), 4
+PROJECT = mei.constrain(mean=0.5, std=0.05, low=0, high=1)
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return simulate.gabor_truth(jax.random.key(3), SHAPE, N)
+
+
+@pytest.fixture(scope="module")
+def found(truth):
+    """Optimised images of the exact model, two starts for each neuron."""
+    start = 0.5 + 0.05 * jax.random.normal(jax.random.key(1), (N, 2, *SHAPE, 1))
+    return mei.ascend(
+        simulate.gabor_rates,
+        truth,
+        start,
+        np.arange(N),
+        n_steps=80,
+        project=PROJECT,
+    )
+
+
+def likeness(truth, image, neuron):
+    """Correlation with the planted field inside two standard deviations.
+
+    A complex cell has any phase: the nearest one counts.
+    """
+    rows, columns = (np.arange(n) - (n - 1) / 2 for n in SHAPE)
+    row, column = np.asarray(truth.center[neuron]) * SHAPE
+    away = np.hypot(rows[:, None] - row, columns[None] - column)
+    inside = away < 2 * float(truth.sigma[neuron])
+    pixels = np.asarray(image)[..., 0][inside]
+    fields = np.asarray(truth.filters)[..., neuron][:, inside]
+    fields = fields if truth.is_complex[neuron] else fields[:1]
+    pixels, fields = pixels - pixels.mean(), fields - fields.mean(1, keepdims=True)
+    weights = np.linalg.lstsq(fields.T, pixels)[0]
+    assert truth.is_complex[neuron] or weights[0] > 0
+    return np.corrcoef(fields.T @ weights, pixels)[0, 1]
+
+
+def orientation(image):
+    """Direction of the mean frequency, weighed by power."""
+    image = np.asarray(image)[..., 0]
+    power = np.abs(np.fft.fft2(image - image.mean())) ** 2
+    rows, columns = (np.fft.fftfreq(n) for n in SHAPE)
+    angle = np.arctan2(rows[:, None], columns[None])
+    return 0.5 * np.angle((power * np.exp(2j * angle)).sum())
+
+
+def test_recovers_planted_fields(truth, found):
+    for neuron in range(N):
+        for image in found.images[neuron]:
+            assert likeness(truth, image, neuron) > 0.95
+            error = orientation(image) - float(truth.orientation[neuron])
+            error = np.degrees((error + np.pi / 2) % np.pi - np.pi / 2)
+            assert abs(error) < 5
+
+
+def test_contrast_is_the_wanted_one(found):
+    np.testing.assert_allclose(found.contrasts[-1], 0.05, rtol=1e-3)
+    assert (found.responses[-1] > found.responses[0]).all()
+
+
+def test_complex_cells_have_many_images(truth):
+    start = 0.5 + 0.05 * jax.random.normal(jax.random.key(2), (N, 3, *SHAPE, 1))
+    found = mei.ascend(
+        simulate.gabor_rates,
+        truth,
+        start,
+        np.arange(N),
+        n_steps=80,
+        project=PROJECT,
+        diversity=0.1,
+    )
+    alike = mei.agreement(found.images, found.responses[-1])
+    invariant = np.asarray(truth.is_complex)
+    # Three phases a third of a turn apart have diversity 1.5.
+    assert (np.asarray(alike.diversity)[invariant] > 1.3).all()
+    assert (np.asarray(alike.spread)[invariant] < 0.05).all()
+    assert (np.asarray(alike.diversity)[~invariant] < 0.5).all()
+
+
+def test_least_exciting_is_the_negative(truth, found):
+    start = jnp.full((1, *SHAPE, 1), 0.5) + 0.01 * found.images[0, :1]
+    least = mei.ascend(
+        simulate.gabor_rates,
+        truth,
+        start,
+        [0],
+        n_steps=80,
+        project=PROJECT,
+        objective="inhibit",
+    )
+    both = np.stack([least.images[0], found.images[0, 0]]).reshape(2, -1)
+    assert np.corrcoef(both)[0, 1] < -0.8
+
+
+@pytest.mark.slow
+def test_trained_network_has_the_fields(truth):
+    key = jax.random.key(3)
+    images, rates = simulate.gabor_neurons(key, 4000, SHAPE, N)
+    net = nn.Encoder(
+        core=nn.ConvCore((16, 16), kernel_sizes=(9, 3), pooling=(1,)),
+        readout=nn.FactorizedReadout(N),
+        shape=(*SHAPE, 1),
+        rngs=0,
+    )
+    apply, variables = nn.functional(net)
+    mean = images.mean()
+    fit = nn.train(
+        apply,
+        variables,
+        (images - mean) / images.std(),
+        rates,
+        key=key,
+        n_epochs=30,
+        optimizer=optax.adam(3e-3),
+    )
+    start = 0.2 * jax.random.normal(jax.random.key(1), (N, *SHAPE, 1))
+    found = mei.ascend(
+        *nn.fold(apply, fit.variables),
+        start,
+        np.arange(N),
+        n_steps=200,
+        project=mei.constrain(mean=0.0, std=0.25),
+    )
+    for neuron in range(N):
+        assert likeness(truth, found.images[neuron], neuron) > 0.8
