@@ -112,7 +112,6 @@ def train_shared(data) -> Arrays:
     return {"loss": np.asarray(fit.train_loss)[None]}
 
 
-@cache
 def torch_pyramid(x):
     """Levels of a Laplace pyramid, and what is left, in PyTorch."""
     import torch
