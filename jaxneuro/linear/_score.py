@@ -150,11 +150,10 @@ def _scores(
                 turned -= share * jnp.outer(x_mean, y_mean)
         z = dot(f.basis, turned)
         if f.by_moments:
-            x_center = test_center(x_mean, n, size, options)
             test_xy = xy
             if options.fit_intercept:
-                dx, dy = x_mean - x_center, y_mean - y_center
-                test_xy = xy + n * jnp.outer(dx, dy)
+                dx = x_mean - test_center(x_mean, n, size, options)
+                test_xy = xy + n * jnp.outer(dx, y_mean - y_center)
             elif options.metric == "correlation":
                 test_xy = xy - n * jnp.outer(x_mean, y_mean)
             cross, quad = _by_moments(f, part, z, test_xy, alphas)
@@ -170,17 +169,8 @@ def _scores(
         power = spread + n * (y_mean - y_center) ** 2
         return _score(power[None] - 2 * cross + quad, spread, n, options.metric)
 
-    items = (
-        factor,
-        mix,
-        rows.root,
-        size,
-        rows.mean,
-        block.y,
-        block.fold_mean,
-        block.spread,
-        block.xy,
-    )
+    fold = (rows.root, size, rows.mean)
+    items = (factor, mix, *fold, block.y, block.fold_mean, block.spread, block.xy)
     # Small products are faster together, large ones one after the other.
     together = factor.test.shape[2] <= _SMALL
     return jax.vmap(one)(items) if together else jax.lax.map(one, items)
