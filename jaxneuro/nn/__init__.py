@@ -12,6 +12,7 @@ from ._losses import correlation_loss, gaussian_loss, poisson_loss
 from ._penalties import Penalty, group_sparsity, l1, l2, laplace
 from ._points import GaussianReadout, PyramidReadout
 from ._readouts import DenseReadout, FactorizedReadout
+from ._sessions import join_sessions
 from ._setup import TrainResult
 from ._train import train
 
@@ -37,6 +38,7 @@ __all__ = [
     "functional",
     "gaussian_loss",
     "group_sparsity",
+    "join_sessions",
     "l1",
     "l2",
     "laplace",

@@ -219,7 +219,7 @@ class Encoder(nnx.Module):
         key : key, optional
             Draws what readouts draw in training.
         session : str, optional
-            Whose readout. Default: the only one.
+            Whose readout. Default: all of them, side by side.
 
         Returns
         -------
@@ -233,8 +233,16 @@ class Encoder(nnx.Module):
         """
         images, shift = self._inputs(x)
         features = self.core(images, train=train)
-        y = self.readout(session)(features, key=key, shift=shift)
-        return OUTPUTS[self.output](y)
+        chosen = self.readouts if session is None else [self.readout(session)]
+        if key is not None and len(chosen) > 1:
+            keys = list(jax.random.split(key, len(chosen)))
+        else:
+            keys = [key] * len(chosen)
+        y = [
+            head(features, key=draw, shift=shift)
+            for head, draw in zip(chosen, keys, strict=True)
+        ]
+        return OUTPUTS[self.output](y[0] if len(y) == 1 else jnp.concatenate(y, axis=1))
 
     def sequence(
         self, x: jax.Array, *, train: bool = False, session: str | None = None

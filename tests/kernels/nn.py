@@ -12,6 +12,7 @@ MODULES = ("nn", "core.members")
 HOST = {
     "nn.fold": "rewrites a network",
     "nn.functional": "splits a module",
+    "nn.join_sessions": "reads from disk",
     "nn.train": "loops over epochs",
     "nn.train_ensemble": "loops over epochs",
     "core.members.over_members": "takes a function, as jax.vmap does",

@@ -140,8 +140,9 @@ def test_sessions_share_a_core(dtype):
     x = jnp.ones((3, 12, 16, 1), dtype)
     assert apply.session("monday")(variables, x).shape == (3, 2)
     assert apply.session("friday")(variables, x).shape == (3, 4)
-    with pytest.raises(ValueError, match="session is None but must be one of"):
-        apply(variables, x)
+    assert apply(variables, x).shape == (3, 6)
+    with pytest.raises(ValueError, match="session is 'sunday' but must be one of"):
+        apply.session("sunday")(variables, x)
 
 
 def test_behavior_and_gaze(rng, dtype, tol):
