@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from ..core.members import over_members
 from ..core.struct import struct
-from ._images import gray, weights
+from ._images import gray, moments, weights
 
 __all__ = ["GaborFit", "fit_gabor"]
 
@@ -88,8 +88,7 @@ def _fits(images: jax.Array, weight: jax.Array) -> GaborFit:
 def _fit(image: jax.Array, weight: jax.Array) -> GaborFit:
     """Fit one image: eight numbers, the first five of which bend the curve."""
     shape = (image.shape[0], image.shape[1])
-    mean = (weight * image).sum()
-    std = jnp.sqrt((weight * (image - mean) ** 2).sum())
+    mean, std = (part[0, 0, 0] for part in moments(image[None], weight[None]))
     scaled = (image - mean) / jnp.where(std > 0, std, 1)
     starts = _starts(scaled * (weight > 0).astype(scaled.dtype), shape)
     descend = partial(_descend, scaled, jnp.sqrt(weight), shape)

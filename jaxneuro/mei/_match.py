@@ -27,6 +27,7 @@ __all__ = [
     "shown",
 ]
 
+_TURNS = 10  # in which contrast and range are imposed after one another
 _CLOSE = 0.01  # how far contrast and mean may stay off, as a fraction of the contrast
 
 
@@ -129,14 +130,21 @@ def brought(
         mean=mean,
         std=contrast,
         norm=None,
-        low=low,
-        high=high,
+        low=None,
+        high=None,
         mask=None,
         longest=0,
         rescale=False,
         at_most=False,
     )
-    return rule(image, jnp.int32(0))
+    if low is high is None:
+        return rule(image, jnp.int32(0))
+
+    def turn(image: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
+        return jnp.clip(rule(image, step), low, high), None
+
+    # A loop, as the turns in a row take long to compile with their gradient.
+    return jax.lax.scan(turn, image, jnp.arange(_TURNS))[0]
 
 
 def responses(
