@@ -6,6 +6,7 @@ environment variable ``JAXNEURO_DATA`` names, by default the user's cache folder
 """
 
 from ..io._fetch import cache_folder
+from ._miyawaki import Miyawaki, load_miyawaki2008
 from ._recordings import (
     EventRelated,
     Grasshopper,
@@ -18,9 +19,11 @@ from ._recordings import (
 __all__ = [
     "EventRelated",
     "Grasshopper",
+    "Miyawaki",
     "SpeechTutorial",
     "cache_folder",
     "load_fmri_event_related",
     "load_grasshopper",
+    "load_miyawaki2008",
     "load_naplib_tutorial",
 ]
