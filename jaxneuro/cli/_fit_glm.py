@@ -159,7 +159,10 @@ def _add_model(model: argparse._ArgumentGroup) -> None:
         "--slice-time-ref", type=float, metavar="SHARE", help="of a scan, 0 to 1"
     )
     model.add_argument(
-        "--noise-model", default="ar1", metavar="NAME", help="ols, ar1 …"
+        "--noise-model",
+        default="ar1",
+        metavar="NAME",
+        help="ols, ar1, ar2 … of each voxel, global_ar1 … of all (%(default)s)",
     )
     model.add_argument("--compat", choices=["nilearn"], help="its numbers")
     add_dtype(model)

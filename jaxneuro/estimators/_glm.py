@@ -55,7 +55,8 @@ class GLM(BaseEstimator):
     slice_time_ref : float, optional
         Time within a scan, 0 to 1, that the data represent.
     noise_model : str
-        "ols", or "ar1", "ar2", … with coefficients of each voxel, exactly.
+        "ols"; "ar1", "ar2", … with coefficients of each voxel, exactly; "global_ar1",
+        … with one set of coefficients for all voxels of a run, the way of SPM.
     precision_weighted : bool
         Weigh runs by the inverse of their variance instead of equally.
     compat : {None, "nilearn"}

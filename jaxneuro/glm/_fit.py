@@ -17,9 +17,12 @@ from ..core.linalg import factor
 from ..core.struct import static, struct
 from ._blocks import cast, compute_dtype, map_targets
 from ._gls import Information
-from ._plan import fit_block, make_plan
+from ._plan import fit_block, make_plan, pooled_ar
 
 __all__ = ["GLMFit", "fit"]
+
+# Beyond this condition number some six digits of a coefficient are left.
+_MAX_CONDITION = 1e9
 
 
 @struct
@@ -87,7 +90,11 @@ def fit(
         Data: in memory, or a memory map or HDF5 dataset, which is read in blocks of
         targets. In raw units as well: nothing is lost to a large mean.
     noise_model : str
-        "ols": independent. "ar1", "ar2", ...: autoregressive of that order.
+        "ols": independent. "ar1", "ar2", ...: autoregressive of that order, with
+        coefficients of each target. "global_ar1", ...: one set of coefficients for
+        all targets, from the mean of their autocorrelations. That is the way of SPM
+        [2]_, whose one covariance is whitened here exactly, so that its
+        Satterthwaite degrees of freedom are the scans less the rank.
     run_id : int array (n_times,), optional
         Run of each scan. The noise of different runs is independent. Default: one.
     keep : bool array (n_times,), optional
@@ -116,6 +123,9 @@ def fit(
     ----------
     .. [1] Worsley et al., NeuroImage 15 (2002) 1-15, doi:10.1006/nimg.2001.0933;
        nilearn ``run_glm`` with ``compat="nilearn"``.
+    .. [2] Friston et al., NeuroImage 16 (2002) 484-512, doi:10.1006/nimg.2002.1091;
+       ``spm_reml`` and ``spm_spm`` of SPM12, which estimate the one covariance from
+       active voxels by ReML.
 
     Examples
     --------
@@ -125,8 +135,13 @@ def fit(
     (2, 5)
     """
     check.choice("compat", compat, (None, "nilearn"))
-    order = _order(noise_model)
+    order, pooled = _order(noise_model)
     X, run_id, keep = _checked(X, Y, run_id, keep)
+    if pooled and (compat is not None or ar is not None):
+        raise ValueError(
+            f"noise_model is {noise_model!r} but ar or compat is given too; use "
+            f"{noise_model.removeprefix('global_')!r} with them."
+        )
     if compat == "nilearn" and (run_id.any() or not keep.all()):
         raise ValueError(
             "run_id and keep have no counterpart in compat='nilearn'; fit runs one by "
@@ -134,11 +149,16 @@ def fit(
         )
     dtype = compute_dtype(Y)
     design = factor(X[keep])
+    _warn_condition(design.condition)
     dof = _dof(X[keep], design.rank, order, compat)
     plan = make_plan(design, order, run_id, keep, dof=dof, compat=compat)
     if plan.global_mean is not None and plan.ones is not None:
         plan = replace(plan, global_mean=_global_mean(plan.ones, Y))
-    arrays = (Y,) if ar is None else (Y, _given(ar, order, Y.shape[1], compat))
+    arrays = (Y,)
+    if pooled:
+        arrays = (Y, pooled_ar(plan, Y, dtype))
+    elif ar is not None:
+        arrays = (Y, _given(ar, order, Y.shape[1], compat))
     coef, variance, used = map_targets(
         partial(fit_block, cast(plan, dtype)),
         arrays,
@@ -155,21 +175,34 @@ def fit(
         dof=dof,
         noise_model=noise_model,
         compat=compat,
-        estimated=order > 0 and ar is None,
+        estimated=order > 0 and len(arrays) == 1,
     )
 
 
-def _order(noise_model: str) -> int:
-    """Order of the autoregression that a name asks for."""
+def _order(noise_model: str) -> tuple[int, bool]:
+    """Order of the autoregression in a name, and whether it is one for all."""
     if noise_model == "ols":
-        return 0
-    found = re.fullmatch(r"ar([1-9][0-9]?)", str(noise_model))
+        return 0, False
+    found = re.fullmatch(r"(global_)?ar([1-9][0-9]?)", str(noise_model))
     if found is None:
         raise ValueError(
-            f"noise_model is {noise_model!r} but must be 'ols' or 'ar1', 'ar2', ...; "
-            "the number is the order of the autoregression."
+            f"noise_model is {noise_model!r} but must be 'ols' or 'ar1', 'ar2', ..., "
+            "or 'global_ar1', ...; the number is the order of the autoregression."
         )
-    return int(found[1])
+    return int(found[2]), found[1] is not None
+
+
+def _warn_condition(condition: float) -> None:
+    """Say when rounding is all that some coefficients are."""
+    if condition > _MAX_CONDITION:
+        digits = max(0, int(-np.log10(condition * np.finfo(np.float64).eps)))
+        warnings.warn(
+            f"X has condition number {condition:.1e}, columns scaled to one length: "
+            f"about {digits} digits of the coefficients are left in float64; drop or "
+            "combine columns that nearly repeat others.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _checked(

@@ -1,11 +1,16 @@
 """One block of targets: from data to estimates."""
 
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..core.batch import Sliceable
 from ..core.linalg import Factor, dot
 from ..core.struct import static, struct
+from ._blocks import cast, map_targets
 from ._gls import Information, information, solve
 from ._noise import (
     Stretch,
@@ -18,7 +23,9 @@ from ._noise import (
 )
 from ._yule import Moments, estimate, lag_sums, moments
 
-__all__ = ["Plan", "fit_block", "make_plan"]
+__all__ = ["Plan", "fit_block", "make_plan", "pooled_ar"]
+
+_N_LEVEL = 16  # scans
 
 
 @struct
@@ -155,19 +162,9 @@ def fit_block(
     ar : array (order, n_targets)
         Autoregressive coefficients.
     """
-    if plan.rows is not None:
-        y = y[plan.rows]
-    low, high = jnp.min(y, axis=0), jnp.max(y, axis=0)
+    e, x, mean = _split(plan, y)
     # A constant says nothing, and what rounding leaves of it is no residual.
-    dead = (low == high) | ~jnp.isfinite(low + high)
-    # The limits change nothing but keep the compiler from fusing the mean's product
-    # into the difference: its uses would differ by what a large offset rounds.
-    mean = jnp.clip(jnp.mean(y, axis=0), low, high)
-    z = y - mean[None]
-    x = dot(plan.q.T, z)
-    e = z - dot(plan.q, x)
-    if plan.ones is not None:
-        e = e + plan.ones[:, None] * mean[None]
+    seen = jnp.max(jnp.abs(x), axis=0)
     if plan.order == 0:
         squares, ar = jnp.sum(e**2, axis=0), jnp.zeros((0, y.shape[1]), y.dtype)
     else:
@@ -181,9 +178,76 @@ def fit_block(
         x, squares = x + step, squares - explained
     coef = dot(plan.basis, x) + plan.ones_coef[:, None] * mean[None]
     variance = squares[None] / plan.divisor
+    dead = (seen == 0) & (squares == 0) | ~jnp.isfinite(squares)
     return tuple(  # type: ignore[return-value]  # three of them
         jnp.where(dead[None], jnp.nan, value) for value in (coef, variance, ar)
     )
+
+
+def pooled_ar(plan: Plan, Y: Sliceable | jax.Array, dtype: np.dtype) -> Any:
+    """Estimate one set of autoregressive coefficients from all targets.
+
+    Parameters
+    ----------
+    plan : Plan
+        The design.
+    Y : array or sliceable (n_times, n_targets)
+        Data.
+    dtype : dtype
+        Float of the computation.
+
+    Returns
+    -------
+    array (order, n_targets)
+        From the mean over targets of their lag products, each scaled by its own
+        sum of squares; targets without a residual do not count.
+    """
+    ratios = map_targets(
+        partial(_lag_ratios, cast(plan, dtype)),
+        (Y,),
+        dtype=dtype,
+        bytes_each=2 * Y.shape[0] * dtype.itemsize,
+    )
+    assert plan.moments is not None
+    mean = jnp.nanmean(jnp.asarray(ratios), axis=1, keepdims=True)
+    ar = estimate(mean, cast(plan.moments, dtype))
+    if isinstance(Y, jax.Array):
+        return jnp.broadcast_to(ar, (plan.order, Y.shape[1]))
+    return np.broadcast_to(np.asarray(ar), (plan.order, Y.shape[1]))
+
+
+@jax.jit
+def _lag_ratios(plan: Plan, y: jax.Array) -> jax.Array:
+    """Lag products of residuals over their sum of squares, NaN for a constant."""
+    assert plan.pairs is not None
+    e, x, _ = _split(plan, y)
+    sums = lag_sums(e, plan.pairs)
+    dead = (jnp.max(jnp.abs(x), axis=0) == 0) | ~jnp.isfinite(sums[0])
+    return jnp.where(dead[None], jnp.nan, sums / jnp.where(dead, 1, sums[0])[None])
+
+
+def _centered(y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Take off a level near the mean: that of a few scans costs one pass less.
+
+    A constant becomes exactly zero.
+    """
+    few = y[:: max(1, y.shape[0] // _N_LEVEL)]
+    # The limits keep the compiler, too, from fusing the mean's product into the
+    # difference: its uses would differ by what a large offset rounds.
+    level = jnp.clip(jnp.mean(few, axis=0), jnp.min(few, axis=0), jnp.max(few, axis=0))
+    return y - level[None], level
+
+
+def _split(plan: Plan, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Least squares residuals, coordinates, and the level that these leave out."""
+    if plan.rows is not None:
+        y = y[plan.rows]
+    z, mean = _centered(y)
+    x = dot(plan.q.T, z)
+    e = z - dot(plan.q, x)
+    if plan.ones is not None:
+        e = e + plan.ones[:, None] * mean[None]
+    return e, x, mean
 
 
 def _coefficients(plan: Plan, e: jax.Array) -> jax.Array:

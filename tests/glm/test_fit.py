@@ -1,5 +1,8 @@
 """Fits against dense generalised least squares, and under the null hypothesis."""
 
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -139,6 +142,7 @@ def test_coefficients_are_without_bias(rng):
     ("order", "ar", "n_targets"),
     [
         (1, [0.4], 8000),
+        pytest.param("global", [0.4, 0.2], 60_000, marks=pytest.mark.slow),
         pytest.param(1, [0.2], 60_000, marks=pytest.mark.slow),
         pytest.param(2, [0.4, 0.2], 60_000, marks=pytest.mark.slow),
         pytest.param(2, [0.5, -0.2], 60_000, marks=pytest.mark.slow),
@@ -151,13 +155,53 @@ def test_false_positives_are_as_many_as_they_should_be(order, ar, n_targets):
     drift = np.stack([np.cos(np.pi / n * (t + 0.5) * k) for k in range(6)], 1)
     X = np.column_stack([np.sin(t / 4), np.sign(np.sin(t / 6)), drift])
     Y = noise(rng, n, n_targets, ar).astype(np.float32)
-    fit = glm.fit(X, Y, noise_model=f"ar{order}")
+    model = "global_ar2" if order == "global" else f"ar{order}"
+    fit = glm.fit(X, Y, noise_model=model)
     p = glm.t_contrast(fit, np.eye(2, 8)).p_value.ravel()
     for level in (0.05, 0.001):
         spread = np.sqrt(level * (1 - level) / p.size)
         assert abs(np.mean(p < level) - level) < 3.5 * spread
     white = glm.t_contrast(glm.fit(X, Y), np.eye(2, 8)).p_value
     assert np.mean(white < 0.001) > 0.003
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_one_autoregression_for_all(rng, order, dtype, tol):
+    """Residuals' mean autocorrelation gives one model; then dense least squares."""
+    X, n_targets = make_design(), 400
+    Y = noise(rng, N, n_targets, [0.5, -0.2]) * rng.uniform(0.1, 10, n_targets)
+    Y = Y.astype(dtype)
+    Y[:, 7] = 3
+    options = {"run_id": RUNS, "keep": SOME}
+    with pytest.warns(UserWarning, match=r"in 1 of 400 targets \(7\)"):
+        fit = glm.fit(X, Y, noise_model=f"global_ar{order}", **options)
+    assert isinstance(fit.coef, np.ndarray)
+    ar = np.asarray(fit.ar[:, 0], np.float64)
+    assert_allclose(fit.ar[:, 8:], np.tile(ar[:, None], n_targets - 8), rtol=1e-6)
+    together = stretch_of(RUNS, SOME)[:, None] == stretch_of(RUNS, SOME)
+    R = np.eye(SOME.sum()) - X[SOME] @ np.linalg.pinv(X[SOME])
+    cov = (toeplitz(autocovariance(ar, N)) * together)[np.ix_(SOME, SOME)]
+    e = R @ np.delete(Y, 7, axis=1)[SOME]
+    seen = (e / np.sqrt(np.sum(e**2, 0))) @ (e / np.sqrt(np.sum(e**2, 0))).T
+    lag = np.abs(np.subtract.outer(np.arange(SOME.sum()), np.arange(SOME.sum())))
+    pairs = [(lag == k) & together[np.ix_(SOME, SOME)] for k in range(order + 1)]
+    sums = np.array([[np.sum(m[p]) for p in pairs] for m in (R @ cov @ R, seen)])
+    assert_allclose(*(sums[:, 1:] / sums[:, :1]), atol=2e-5)
+    t = glm.t_contrast(fit, np.eye(5))
+    assert t.dof == (SOME.sum() - 5,) * 5
+    for v in range(3):
+        coef, variance, unit = dense_gls(X, Y[:, v].astype(float), ar, RUNS, SOME)
+        spread = np.sqrt(variance * np.diag(unit))
+        close = {"rtol": 10 * tol["rtol"], "atol": 10 * tol["atol"]}
+        assert_allclose(t.stat[:, v], coef / spread, **close)
+
+
+def test_ill_conditioned_designs_are_named(rng):
+    """Powers as in Filip of NIST's certified regressions."""
+    x = np.linspace(-8.8, -3.1, 82)
+    X = x[:, None] ** np.arange(11)
+    with pytest.warns(UserWarning, match=r"condition number 4\.5e\+09.*digits"):
+        glm.fit(X, rng.standard_normal((82, 2)))
 
 
 def test_dependent_columns(rng, dtype, tol):
@@ -217,6 +261,43 @@ def test_blocks_and_sources_agree(rng, n_targets, dtype, tmp_path, monkeypatch):
     assert_allclose(on_device.coef, whole.coef, rtol=1e-3, atol=1e-5)
 
 
+PEAK = """
+import resource, sys
+import numpy as np
+from jaxneuro import glm
+
+def peak():
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+Y = np.load(sys.argv[1], mmap_mode="r")
+X = np.column_stack([np.sin(np.arange(len(Y)) / 3), np.ones(len(Y))])
+few = np.load(sys.argv[1], mmap_mode="r")[:, :30_000]
+for data in (few, Y):
+    fit = glm.fit(X, data, noise_model="ar1")
+    glm.t_contrast(fit, np.eye(2))
+    print(peak())
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_data(tmp_path):
+    """A file of 600 MB: results and blocks of it are all that is held."""
+    n_times, n_targets = 500, 300_000
+    path = tmp_path / "Y.npy"
+    Y = np.lib.format.open_memmap(path, "w+", np.float32, (n_times, n_targets))
+    row = np.random.default_rng(0).standard_normal(n_targets, dtype=np.float32)
+    for t in range(n_times):
+        Y[t] = np.roll(row, 7919 * t)
+    Y.flush()
+    del Y
+    command = [sys.executable, "-c", PEAK, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, after = (int(line) for line in done.stdout.split())
+    # Reading takes 64 MB at once, and the results are 50 MB.
+    assert after - before < 250e6
+
+
 def test_integers_in_raw_units(rng, dtype, tol):
     X = make_design()
     Y = (10_000 + 50 * rng.standard_normal((N, V))).astype(np.int16)
@@ -234,6 +315,7 @@ def test_errors(rng):
         ({"run_id": [0, 1]}, "run_id has 2 time points but X has 60"),
         ({"keep": np.ones(N)}, "keep has dtype float64 but must be boolean"),
         ({"ar": [0.3]}, "ar has shape .* order 0"),
+        ({"ar": [0.2], "noise_model": "global_ar1"}, "'global_ar1' but ar or compat"),
         ({"ar": [1.2], "noise_model": "ar1"}, "not stationary for 4 of 4 targets"),
         ({"run_id": RUNS, "compat": "nilearn"}, "run_id and keep have no counterpart"),
     ]:
