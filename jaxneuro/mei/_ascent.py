@@ -13,7 +13,7 @@ from ..core import check
 from ._climb import Plan, Problem, climb
 from ._record import MEI
 from ._setup import (
-    as_tree,
+    as_trees,
     check_options,
     group_size,
     mask_of,
@@ -41,7 +41,7 @@ def ascend(
     n_steps: int = 1000,
     optimizer: optax.GradientTransformation | None = None,
     penalty: Callable | Sequence[Callable] = (),
-    project: Callable | None = None,
+    project: Callable | Sequence[Callable] = (),
     objective: str | Callable = "excite",
     n_members: int | None = None,
     mask: ArrayLike | None = None,
@@ -88,9 +88,10 @@ def ascend(
         smoothing and finds images of more noise and less response.
     penalty : function, or sequence of these
         ``penalty(image)`` is subtracted from the response.
-    project : function, optional
-        ``project(image, step)`` after each step, such as :func:`constrain` makes.
-        Default: nothing, and images that grow as long as that helps.
+    project : function, or sequence of these
+        ``project(image, step)`` is what becomes of the image after a step, such as
+        :func:`constrain` makes. Default: nothing, and images that grow as long as that
+        helps.
     objective : {"excite", "inhibit"} or function
         "inhibit" looks for the least response. A function ``objective(outputs,
         target)`` takes ``(n_members, n_outputs)`` of one image and a row of `targets`
@@ -100,7 +101,8 @@ def ascend(
         Default: one network.
     mask : array (height, width) or (n_targets, height, width), optional
         Weights of the pixels in every step. Where it is zero the image stays as it
-        starts: a receptive field to grow in, or a surround whose centre is fixed.
+        starts: a receptive field to grow in, as :func:`estimate_mask` finds it in
+        that of :func:`linear_field`, or a surround whose centre is fixed.
     diversity : float
         Price of the mean correlation of an image with those of the same target's
         other starts, in units of the response: 0 lets each start climb alone.
@@ -182,11 +184,10 @@ def ascend(
         coupled=coupled,
         size=group_size(apply, variables, starts, n_members, batch_size),
     )
-    penalties = penalty if isinstance(penalty, Sequence) else [penalty]
     problem = Problem(
         variables=variables,
-        project=None if project is None else as_tree(project),
-        penalties=tuple(map(as_tree, penalties)),
+        projects=as_trees(project),
+        penalties=as_trees(penalty),
         mask=mask,
         diversity=jnp.asarray(diversity, dtype),
         tol=jnp.asarray(tol, dtype),

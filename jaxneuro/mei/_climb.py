@@ -47,7 +47,7 @@ class Problem(NamedTuple):
     """Numbers that all targets share."""
 
     variables: Any
-    project: Any
+    projects: tuple
     penalties: tuple
     mask: jax.Array | None
     diversity: jax.Array
@@ -343,8 +343,8 @@ def _landed(
     if problem.mask is not None:
         mask = problem.mask.astype(new.dtype)[None, :, :, None]
         new = images + mask * (new - images)
-    if problem.project is not None:
-        new = jax.vmap(problem.project, (0, None))(new, step)
+    for project in problem.projects:
+        new = jax.vmap(project, (0, None))(new, step)
     return new if mask is None else jnp.where(mask > 0, new, start)
 
 

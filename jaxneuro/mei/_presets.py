@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any
 
+import numpy as np
 import optax
 
 from ._constraints import blur_schedule, constrain
@@ -16,9 +17,9 @@ def walker2019(low: float, high: float, *, n_steps: int = 1000) -> dict[str, Any
     """Give the options of Walker et al. (2019).
 
     The gradient is smoothed by ``fft_smooth`` with factor 0.1 and divided by the mean
-    of its absolute values; steps fall linearly from 1/850 to 1/20400, blurs from 1.5
-    to 0.01 pixels; the image is cut off at the range. They started from noise, in
-    units of the standard deviation of the training images.
+    of its absolute values; steps fall linearly from 1/850 towards 1/20400; the image is
+    cut off at the range and then blurred, by 1.5 falling towards 0.01 pixels. They
+    started from noise, in units of the standard deviation of the training images.
 
     Parameters
     ----------
@@ -40,7 +41,10 @@ def walker2019(low: float, high: float, *, n_steps: int = 1000) -> dict[str, Any
     return {
         "n_steps": n_steps,
         "optimizer": _walker(n_steps),
-        "project": constrain(blur=blur_schedule(n_steps, 1.5), low=low, high=high),
+        "project": [
+            constrain(low=low, high=high),
+            constrain(blur=np.linspace(1.5, 0.01, n_steps, endpoint=False)),
+        ],
     }
 
 

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..core import check
 from ._climb import PARAMETERS
 
 __all__ = [
-    "as_tree",
+    "as_trees",
     "check_options",
     "group_size",
     "mask_of",
@@ -236,20 +236,23 @@ def mask_of(
     return values
 
 
-def as_tree(function: Callable) -> Any:
-    """Make a function part of the data, so that its numbers are not compiled in.
+def as_trees(functions: Callable | Sequence[Callable] | None) -> tuple:
+    """Make functions part of the data, so that their numbers are not compiled in.
 
     Parameters
     ----------
-    function : function
-        A plain function, or a record of arrays that can be called.
+    functions : function, sequence of these, or None
+        Plain functions, or records of arrays that can be called.
 
     Returns
     -------
-    pytree
+    tuple of pytree
         That can be called.
     """
-    return Partial(function) if jax.tree.leaves(function) == [function] else function
+    if functions is None:
+        return ()
+    each = functions if isinstance(functions, Sequence) else [functions]
+    return tuple(Partial(f) if jax.tree.leaves(f) == [f] else f for f in each)
 
 
 def group_size(
