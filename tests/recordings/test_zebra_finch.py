@@ -137,3 +137,31 @@ def test_excitation_is_followed_by_suppression(recording):
     assert 0 < model.lags_.times[down] - model.lags_.times[up] <= 0.02
     # Nothing of that size comes later.
     assert np.abs(course[6:]).max() < 0.3 * course[up]
+
+
+def test_deep_encoder_predicts_better_than_the_linear_one(recording):
+    """Songs left out by fifths; the same features for both."""
+    songs, sfreq, rates = recording
+    features = [one.astype(np.float32) for one in mel(songs, sfreq)]
+    fold = folds.kfold(20, 5)
+    model = jn.DSTRF(
+        RATE,
+        hidden=(24, 24, 24),
+        dilations=(1, 2, 4),  # a window of 140 ms
+        leave_out="one",
+        n_seeds=2,
+        n_epochs=60,
+        batch_size=2,
+    ).fit(features, rates, fold_id=fold)
+    predicted = model.predict(features, held_out=True)
+    r = []
+    for k in range(5):
+        test = np.flatnonzero(fold == k)
+        pair = (np.concatenate([part[i] for i in test]) for part in (predicted, rates))
+        columns = zip(*(one.T for one in pair), strict=True)
+        r.append([np.corrcoef(a, b)[0, 1] for a, b in columns])
+    raw, smooth = np.mean(r, axis=0)
+    linear = held_out(features, rates).max(0)
+    # Measured: 0.622 and 0.661, linear 0.504 and 0.595.
+    assert raw > linear[0] + 0.05
+    assert smooth > linear[1] + 0.03
