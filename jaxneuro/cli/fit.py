@@ -57,6 +57,11 @@ MODELS = (
         help="sparse regression of every target, such as receptive fields",
         module="_fit_linear",
     ),
+    Model(
+        name="mei",
+        help="images that excite the neurons of a network most, beside Gabors",
+        module="_fit_mei",
+    ),
 )
 
 
