@@ -127,3 +127,16 @@ def test_missing_time_course_is_simulated(capsys):
 def test_unknown_workflow(capsys):
     assert cli.main(["demo", "--only", "glmm"]) == 2
     assert "--only is 'glmm' but the workflows are: trf, glm" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_networks_find_what_excites(tmp_path, capsys):
+    arguments = ["demo", "--fast", "--only", "mei", "--out", str(tmp_path / "out")]
+    assert cli.main(arguments) == 0
+    said = capsys.readouterr().out
+    # More than the best Gabor of the same network, mean and contrast.
+    found = re.search(r"drive the network ([\d.]+) times \[([\d.]+), ", said)
+    assert 1 < float(found[2]) <= float(found[1]) < 2
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img") == 3
+    assert len(scores(page)) == 6
