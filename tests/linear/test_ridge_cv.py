@@ -267,6 +267,26 @@ def test_targets_with_missing_or_constant_values(rng, dtype, tol):
     assert_allclose(result.fit.coef[:, 1], sound.fit.coef[:, 1], **tol)
 
 
+@pytest.mark.parametrize("scheme", ["folds", "gcv"])
+def test_twin_and_constant_features_without_penalty(rng, dtype, scheme):
+    """Least norm: twins share their weight and a constant has none."""
+    X = rng.standard_normal((60, 5)).astype(dtype)
+    Y = X @ rng.standard_normal((5, 3)).astype(dtype) + 2
+    Y += dtype(0.1) * rng.standard_normal((60, 3)).astype(dtype)
+    wide = np.concatenate([X, X[:, :1], np.full((60, 1), 7, dtype)], axis=1)
+    folds = np.arange(60) % 4 if scheme == "folds" else scheme
+    result = linear.ridge_cv(wide, Y, [1e4, 0.0], folds)
+    assert_allclose(result.fit.alpha, 0.0)
+    A = np.concatenate([X, np.ones((60, 1))], axis=1).astype(float)
+    coef = np.linalg.lstsq(A, Y.astype(float), rcond=None)[0]
+    got = np.asarray(result.fit.coef)
+    assert_allclose(got[0], coef[0] / 2, rtol=1e-3, atol=1e-4)
+    assert_allclose(got[5], got[0], rtol=1e-3, atol=1e-4)
+    assert_allclose(got[1:5], coef[1:5], rtol=1e-3, atol=1e-4)
+    assert_allclose(got[6], 0, atol=1e-4)
+    assert_allclose(result.fit.intercept, coef[5], rtol=1e-3, atol=1e-3)
+
+
 def test_large_offsets_do_not_cost_digits(rng):
     problem = Problem(rng, np.float32, *SIZES["tall"])
     options = {"alphas": ALPHAS, "fold_id": problem.fold_id}
