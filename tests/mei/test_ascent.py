@@ -44,7 +44,10 @@ def oracle(weights, image, target, n_steps, sign=1, norm=2.0):
     return image, [*trace, np.tanh((image * w).sum())]
 
 
-@pytest.mark.parametrize(("objective", "sign"), [("excite", 1), ("inhibit", -1)])
+@pytest.mark.parametrize(
+    ("objective", "sign"),
+    [("excite", 1), pytest.param("inhibit", -1, marks=pytest.mark.slow)],
+)
 def test_steps(weights, start, objective, sign, tol):
     found = mei.ascend(
         bent,
@@ -66,6 +69,7 @@ def test_steps(weights, start, objective, sign, tol):
     assert (found.n_iter == 7).all()
 
 
+@pytest.mark.slow
 def test_starts_are_climbs_of_their_own(weights, start, dtype, tol):
     options = {"n_steps": 4, "optimizer": PLAIN}
     many = mei.ascend(bent, weights, start[None], [1], **options)
@@ -77,7 +81,10 @@ def test_starts_are_climbs_of_their_own(weights, start, dtype, tol):
     assert_allclose(shared.images[0], each.images[0], **tol)
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 8])
+@pytest.mark.parametrize(
+    "batch_size",
+    [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 8))],
+)
 def test_batches_change_nothing(weights, start, batch_size, tol):
     options = {"n_steps": 4, "optimizer": PLAIN}
     expected = mei.ascend(bent, weights, start, [1, 0, 3], **options)
@@ -158,6 +165,7 @@ def test_fixed_centre(weights, start, dtype):
     assert (moved == (fields > 0)).all()
 
 
+@pytest.mark.slow
 def test_waves(weights, start, tol):
     found = mei.ascend(
         linear,
@@ -182,6 +190,7 @@ def test_waves(weights, start, tol):
     assert_allclose(change, expected, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_jitter(weights, start, tol):
     options = {"n_steps": 3, "optimizer": PLAIN, "key": jax.random.key(1)}
     still = mei.ascend(bent, weights, start, [0, 1, 2], **options)

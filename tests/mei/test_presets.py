@@ -38,6 +38,7 @@ def test_walker(problem, tol):
     assert_allclose(found.images[0, :, :, 0], image, **tol)
 
 
+@pytest.mark.slow
 def test_egg_ga(problem, tol):
     (weights, start), slope, image = problem
     found = mei.ascend(linear, weights, start, [0], **mei.egg_ga(n_steps=3))

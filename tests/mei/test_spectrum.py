@@ -55,7 +55,7 @@ def test_bias_shows_in_noise(rng, dtype):
     assert_allclose(ratio["isotropic"], 1, atol=0.03)
 
 
-@pytest.mark.parametrize("sigma", [0.1, 0.7, 9.0])
+@pytest.mark.parametrize("sigma", [0.1, 9.0])
 def test_blur_is_scipys(sigma, rng, dtype, tol):
     image = rng.standard_normal((7, 10, 2))
     expected = gaussian_filter(image, (sigma, sigma, 0))

@@ -100,6 +100,7 @@ def test_complex_cells_have_many_images(truth):
     assert (np.asarray(alike.diversity)[~invariant] < 0.5).all()
 
 
+@pytest.mark.slow
 def test_least_exciting_is_the_negative(truth, found):
     start = jnp.full((1, *SHAPE, 1), 0.5) + 0.01 * found.images[0, :1]
     least = mei.ascend(
