@@ -9,9 +9,8 @@ from jax.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from .. import linear
-from ..core import check
 from ..core.ridge import CVFit
-from ._base import as_array, precision, warn_targets
+from ._base import precision
 from ._folds import folds_of
 from ._linear_model import TargetModel
 
@@ -56,6 +55,7 @@ class _SparseCV(TargetModel, ABC):
             fold_id = folds_of(self.cv, predictors.shape[0])
             found = self._search(predictors, targets, fold_id, sample_weight)
         self._store(jax.tree.map(np.asarray, found))
+        self._warn_lost(targets)
         return self
 
     @abstractmethod
@@ -63,21 +63,6 @@ class _SparseCV(TargetModel, ABC):
         self, X: ArrayLike, Y: ArrayLike, fold_id: np.ndarray, weight: ArrayLike | None
     ) -> CVFit:
         """Search the penalties and fit."""
-
-    def _data(self, X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        checked = self._table(X, y)
-        targets = np.asarray(as_array("y", y))
-        check.has_ndim("y", targets, 1, 2)
-        check.same_length("X", checked, "y", targets, "samples")
-        check.float_array("y", targets[:0])
-        self._one_dimensional = targets.ndim == 1
-        targets = targets.reshape(len(targets), -1)
-        missing = ~np.isfinite(targets.sum(0))
-        if missing.all():
-            check.finite("y", targets)
-        warn_targets(missing, "y is NaN or infinite in", "their results are NaN")
-        warn_targets(np.ptp(checked, 0) == 0, "X is constant in", "they get zeros")
-        return checked.astype(self.dtype), targets.astype(self.dtype, copy=False)
 
     def _store(self, found: CVFit) -> None:
         self.fit_ = found.fit
@@ -213,8 +198,7 @@ class LassoCV(_SparseCV):
     def _search(
         self, X: ArrayLike, Y: ArrayLike, fold_id: np.ndarray, weight: ArrayLike | None
     ) -> CVFit:
-        options = self.get_params()
-        del options["cv"], options["dtype"]
+        options = self._options("cv")
         return linear.lasso_cv(X, Y, fold_id, sample_weight=weight, **options)
 
 
@@ -288,6 +272,5 @@ class LassoLarsCV(_SparseCV):
     def _search(
         self, X: ArrayLike, Y: ArrayLike, fold_id: np.ndarray, weight: ArrayLike | None
     ) -> CVFit:
-        options = self.get_params()
-        del options["cv"], options["dtype"]
+        options = self._options("cv")
         return linear.lasso_lars_cv(X, Y, fold_id, sample_weight=weight, **options)

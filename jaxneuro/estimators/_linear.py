@@ -81,8 +81,7 @@ class Ridge(LinearModel):
     def _fit(
         self, X: np.ndarray, Y: np.ndarray, weight: ArrayLike | None
     ) -> linear.LinearFit:
-        options = self.get_params()
-        del options["dtype"]
+        options = self._options()
         alpha = np.asarray(options.pop("alpha"), float)
         if not np.isfinite(alpha).all() or (alpha < 0).any():
             raise ValueError(
@@ -160,8 +159,7 @@ class RidgeCV(LinearModel):
     def _fit(
         self, X: np.ndarray, Y: np.ndarray, weight: ArrayLike | None
     ) -> linear.LinearFit:
-        options = self.get_params()
-        del options["dtype"]
+        options = self._options()
         alphas, cv = options.pop("alphas"), options.pop("cv")
         fold_id = cv if isinstance(cv, str) else folds_of(cv, len(X))
         return self._keep_scores(
@@ -255,8 +253,7 @@ class BandedRidgeCV(LinearModel):
     def _fit(
         self, X: np.ndarray, Y: np.ndarray, weight: ArrayLike | None
     ) -> linear.LinearFit:
-        options = self.get_params()
-        del options["dtype"]
+        options = self._options()
         bands, alphas = options.pop("bands"), options.pop("alphas")
         key = jax.random.key(options.pop("random_state"))
         if bands is None:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -24,20 +25,48 @@ class TargetModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
     fit_: linear.LinearFit | linear.LassoFit
     _one_dimensional: bool
 
-    def _table(self, X: ArrayLike, y: ArrayLike) -> np.ndarray:
-        """Check the predictors of a fit."""
+    def _options(self, *without: str) -> dict[str, Any]:
+        """Parameters that the kernel takes by the same name."""
+        skip = {"dtype", *without}
+        options = self.get_params(deep=False)
+        return {name: value for name, value in options.items() if name not in skip}
+
+    def _data(self, X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Check a recording, and take it as tables in the arithmetic's float."""
         if y is None:
             raise ValueError(
                 "the estimator requires y to be passed, but the target y is None; "
                 "give what X should predict."
             )
+        vars(self).pop("fit_", None)
         table = validate_data(
             self,
             X,  # type: ignore[arg-type]  # its own default is a str
             ensure_min_samples=2,
             dtype=[np.float64, np.float32],
         )
-        return np.asarray(table)
+        predictors = np.asarray(table)
+        targets = y if isinstance(y, np.memmap) else np.asarray(as_array("y", y))
+        check.has_ndim("y", targets, 1, 2)
+        check.same_length("X", predictors, "y", targets, "samples")
+        check.float_array("y", np.zeros(0, targets.dtype))
+        self._one_dimensional = targets.ndim == 1
+        targets = targets.reshape(len(targets), -1)
+        warn_targets(np.ptp(predictors, 0) == 0, "X is constant in", "they get zeros")
+        if isinstance(targets, np.memmap):
+            return predictors.astype(self.dtype), targets
+        with np.errstate(over="ignore", invalid="ignore"):
+            missing = ~np.isfinite(targets.sum(0))
+        if missing.all():
+            check.finite("y", targets)
+        warn_targets(missing, "y is NaN or infinite in", "their results are NaN")
+        targets = targets.astype(self.dtype, copy=False)
+        return predictors.astype(self.dtype, copy=False), targets
+
+    def _warn_lost(self, targets: np.ndarray) -> None:
+        if isinstance(targets, np.memmap):  # all else was looked through before
+            lost = ~np.isfinite(np.asarray(self.fit_.intercept))
+            warn_targets(lost, "y is NaN or infinite in", "their results are NaN")
 
     def predict(self, X: ArrayLike) -> ArrayLike:
         """Predict every target.
@@ -146,9 +175,7 @@ class LinearModel(TargetModel, ABC):
         self.coef_ = np.asarray(self.fit_.coef).T
         self.intercept_ = np.asarray(self.fit_.intercept)
         self.alpha_ = np.asarray(self.fit_.alpha).T
-        if isinstance(targets, np.memmap):  # all else was looked through before
-            lost = ~np.isfinite(self.intercept_)
-            warn_targets(lost, "y is NaN or infinite in", "their results are NaN")
+        self._warn_lost(targets)
         return self
 
     @abstractmethod
@@ -156,26 +183,6 @@ class LinearModel(TargetModel, ABC):
         self, X: np.ndarray, Y: np.ndarray, weight: ArrayLike | None
     ) -> linear.LinearFit:
         """Fit, and keep what a search found."""
-
-    def _data(self, X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        vars(self).pop("fit_", None)
-        predictors = self._table(X, y)
-        targets = y if isinstance(y, np.memmap) else np.asarray(as_array("y", y))
-        check.has_ndim("y", targets, 1, 2)
-        check.same_length("X", predictors, "y", targets, "samples")
-        check.float_array("y", np.zeros(0, targets.dtype))
-        self._one_dimensional = targets.ndim == 1
-        targets = targets.reshape(len(targets), -1)
-        warn_targets(np.ptp(predictors, 0) == 0, "X is constant in", "they get zeros")
-        if isinstance(targets, np.memmap):
-            return predictors.astype(self.dtype), targets
-        with np.errstate(over="ignore", invalid="ignore"):
-            missing = ~np.isfinite(targets.sum(0))
-        if missing.all():
-            check.finite("y", targets)
-        warn_targets(missing, "y is NaN or infinite in", "their results are NaN")
-        targets = targets.astype(self.dtype, copy=False)
-        return predictors.astype(self.dtype, copy=False), targets
 
     def _keep_scores(self, found: CVFit) -> linear.LinearFit:
         self.alphas_ = np.asarray(found.alphas)
