@@ -1,0 +1,66 @@
+"""Peak memory of fresh processes: what must not grow with targets."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="peaks are read from /proc"),
+]
+
+N, P, T = 1500, 40, 150_000
+
+PEAK = """
+from pathlib import Path
+
+def peak(reset=False):
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+"""
+
+TARGETS = """
+import sys
+import numpy as np
+from jaxneuro import linear
+
+folder, n, p, t = sys.argv[1], *map(int, sys.argv[2:])
+Y = np.memmap(folder + "/Y", np.float32, "r", shape=(n, t))
+out = np.memmap(folder + "/coef", np.float32, "w+", shape=(p, t))
+X = np.load(folder + "/X.npy")
+folds, alphas = np.arange(n) % 5, [1.0, 30.0, 1000.0]
+linear.ridge_cv(X, np.array(Y[:, :600]), alphas, folds)  # compiles
+base = peak(reset=True)
+found = linear.ridge_cv(X, Y, alphas, folds, out=out)
+print(peak() - base, np.isfinite(found.fit.intercept).all())
+"""
+
+
+def run(code, *arguments):
+    """Bytes above the base, and whether all is finite."""
+    command = [sys.executable, "-c", PEAK + code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    above, finite = done.stdout.split()
+    assert finite == "True"
+    return int(above)
+
+
+def test_targets_on_disk_pass_in_blocks(tmp_path: Path, rng):
+    """900 MB of targets: neither they nor their predictions are held."""
+    X = rng.standard_normal((N, P)).astype(np.float32)
+    np.save(tmp_path / "X.npy", X)
+    block = rng.standard_normal((N, 1000)).astype(np.float32) + X[:, :1]
+    Y = np.memmap(tmp_path / "Y", np.float32, "w+", shape=(N, T))
+    for start in range(0, T, 1000):
+        Y[:, start : start + 1000] = block
+    Y.flush()
+    del Y
+    assert run(TARGETS, tmp_path, N, P, T) < 500e6
+    coef = np.memmap(tmp_path / "coef", np.float32, "r", shape=(P, T))
+    np.testing.assert_allclose(coef[:, :1000], coef[:, -1000:], atol=1e-5)
+    assert abs(coef[0, ::7].mean() - 1) < 0.05
