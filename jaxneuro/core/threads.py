@@ -26,7 +26,6 @@ def side_by_side(
     like: jax.Array,
     show: bool = False,
     desc: str = "",
-    unit: str = "it",
 ) -> list[Result]:
     """Call a compiled function for every item, several at a time on a CPU.
 
@@ -44,7 +43,7 @@ def side_by_side(
         What to call it with.
     like : array
         Of the work; where it lies decides.
-    show, desc, unit
+    show, desc
         As in :func:`jaxneuro.core.progress.track`.
 
     Returns
@@ -56,9 +55,7 @@ def side_by_side(
     if isinstance(like, Tracer) or next(iter(like.devices())).platform != "cpu":
         n_threads = 1
     if n_threads < 2:
-        return [
-            function(item) for item in track(items, show=show, desc=desc, unit=unit)
-        ]
+        return [function(item) for item in track(items, show=show, desc=desc)]
     # These switches belong to a thread.
     x64 = jnp.zeros(()).dtype == jnp.float64
     device = jax.config.jax_default_device  # type: ignore[attr-defined]  # made late
@@ -68,7 +65,7 @@ def side_by_side(
             return jax.block_until_ready(function(item))
 
     with _libraries().limit(limits=1), ThreadPoolExecutor(n_threads) as pool:
-        bar = track(items, show=show, desc=desc, unit=unit)
+        bar = track(items, show=show, desc=desc)
         return [result for result, _ in zip(pool.map(work, items), bar, strict=True)]
 
 

@@ -214,16 +214,10 @@ pad, center, block_size
         return fold_scores(form, sums, total, groups, alphas * scale, metric=metric)
 
     scores = side_by_side(
-        score,
-        range(n_folds),
-        like=sums.row,
-        show=show_progress,
-        desc="folds",
-        unit="fold",
+        score, range(n_folds), like=sums.row, show=show_progress, desc="folds"
     )
-    scores = jnp.stack(scores)
     scale = _scale(penalty_scale, lags, trial_id)
-    return _choose_and_refit(form, sums, alphas, scores, alpha_groups, scale)
+    return _choose_and_refit(form, sums, alphas, jnp.stack(scores), alpha_groups, scale)
 
 
 def fit_gcv(
