@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+from jaxneuro.core import threads
 from jaxneuro.core.threads import side_by_side
 
 ONE = jnp.zeros(())
@@ -14,6 +15,7 @@ ONE = jnp.zeros(())
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    threads._libraries.cache_clear()  # other tests may have loaded more of them
 
 
 def blas_threads():
