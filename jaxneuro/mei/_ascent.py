@@ -84,8 +84,8 @@ def ascend(
         Minimises, as optax does, the negative of the objective; it sees one image
         ``(height, width, channels)`` at a time. Default: the slope, smoothed by
         :func:`scale_by_spectrum`, moves a pixel by 0.02 on average, which suits images
-        of range 0 to 1. Adam, which gives every pixel the same pace, undoes the
-        smoothing and finds images of more noise and less response.
+        of range 0 to 1. Adam gives every pixel the same pace, which undoes some of
+        the smoothing.
     penalty : function, or sequence of these
         ``penalty(image)`` is subtracted from the response.
     project : function, or sequence of these
