@@ -1,8 +1,8 @@
 """A network against ridge on Gabor energy, over splits of a recording of V4.
 
 Settings were chosen on other splits, those of seeds 0 to 5, whose test parts share
-images with those here. Stricter than the published baseline is ridge on the network's own maps,
-which :func:`compare_v4` scores as well.
+images with those here. Stricter than the published baseline is ridge on the network's
+own maps, which :func:`compare_v4` scores as well.
 """
 
 import io
