@@ -7,6 +7,8 @@ import numpy as np
 
 __all__ = ["Sliceable", "float_dtype", "read", "read_columns"]
 
+_ROWS = 16  # of a memory map, whose pages are then given back
+
 
 class Sliceable(Protocol):
     """A NumPy or JAX array, memory map, HDF5 or Zarr dataset, image proxy."""
@@ -98,9 +100,13 @@ def read_columns(
     array (n_times, stop - start)
         In host memory.
     """
-    found = np.asarray(source[:, start:stop])  # type: ignore[index]  # the protocol knows one axis
-    _release(source)
-    missing = stop - start - found.shape[1]
-    if missing:
-        found = np.pad(found, ((0, 0), (0, missing)))
-    return np.ascontiguousarray(found, dtype)
+    n_times = source.shape[0]
+    block = np.zeros((n_times, stop - start), dtype)
+    # The kernel maps up to 2 MB for each row that is touched, whatever is read of it.
+    n_rows = _ROWS if isinstance(source, np.memmap) else max(n_times, 1)
+    for first in range(0, n_times, n_rows):
+        rows = slice(first, first + n_rows)
+        found = np.asarray(source[rows, start:stop])  # type: ignore[index]  # the protocol knows one axis
+        block[rows, : found.shape[1]] = found
+        _release(source)
+    return block

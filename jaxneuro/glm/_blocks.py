@@ -20,7 +20,6 @@ __all__ = ["cast", "compute_dtype", "map_targets"]
 _CACHE, _DEVICE = 1 << 20, 256 << 20  # bytes of a block on CPU and on accelerators
 _BLOCKS = 8  # that a thread copies in at once
 _READ = 64 << 20  # bytes that are read from disk at once
-_ROWS = 16  # of a memory map, whose pages are then given back
 _MAX_THREADS = 16
 _ALIGN = 64  # bytes; XLA shares host memory that is so aligned
 
@@ -179,25 +178,10 @@ def _on_host(
             chunks = [
                 array[:, low:high]
                 if type(array) is np.ndarray
-                else _read(array, low, high)
+                else read_columns(array, low, high, array.dtype)
                 for array in arrays
             ]
             list(pool.map(partial(work, chunks, low), group))
-    return out
-
-
-def _read(source: Sliceable, start: int, stop: int) -> np.ndarray:
-    """Read targets from disk; a few rows at a time from a memory map.
-
-    The kernel maps up to 2 MB for each row that is touched, whatever is read of it.
-    """
-    dtype = source.dtype
-    if not isinstance(source, np.memmap):
-        return read_columns(source, start, stop, dtype)
-    out = np.empty((source.shape[0], stop - start), dtype)
-    for first in range(0, len(out), _ROWS):
-        rows = slice(first, first + _ROWS)
-        out[rows] = read_columns(source[rows], start, stop, dtype)
     return out
 
 
