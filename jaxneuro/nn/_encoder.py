@@ -16,8 +16,15 @@ from ._readouts import Readout
 
 __all__ = ["OUTPUTS", "Encoder", "Shifter"]
 
+
+def _elu1(y: jax.Array) -> jax.Array:
+    # ELU plus 1 as it is written rounds to 0 below -17, and the compiler joins the 1
+    # with what a loss adds before its logarithm.
+    return jnp.where(y > 0, y + 1, jnp.exp(jnp.where(y > 0, 0, y)))
+
+
 OUTPUTS = {
-    "elu1": lambda y: jax.nn.elu(y) + 1,
+    "elu1": _elu1,
     "softplus": jax.nn.softplus,
     "identity": lambda y: y,
 }

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 from jaxneuro import io, nn
 from jaxneuro.nn import _conv, _sampling
 from jaxneuro.nn._causal import dilations_for, positions
+from jaxneuro.nn._encoder import OUTPUTS
 from jaxneuro.signal import Lags, lagged
 
 READOUTS = {
@@ -366,3 +367,13 @@ def test_input_is_normalised(rng, dtype):
     assert_allclose(got.std(0), np.broadcast_to([0.5, 3.0], (9, 8, 2)), rtol=2e-2)
     with pytest.raises(ValueError, match="input_scale has 2 entries but images have 1"):
         nn.ConvCore((2,), input_scale=[0.5, 3.0]).build((9, 8, 1), nnx.Rngs(0))
+
+
+def test_elu1_stays_above_zero(dtype, tol):
+    """A neuron far below its threshold has a rate, and a slope, in compiled code."""
+    y = jnp.asarray([-80.0, -30.0, 0.0, 2.0], dtype)
+    loss = jax.jit(lambda y: -jnp.log(OUTPUTS["elu1"](y) + 1e-8).sum())
+    assert np.isfinite(loss(y))
+    assert np.isfinite(jax.grad(loss)(y)).all()
+    slope = jax.vmap(jax.grad(OUTPUTS["elu1"]))(y)
+    assert_allclose(slope, [np.exp(-80), np.exp(-30), 1, 1], **tol)
