@@ -38,7 +38,8 @@ def side_by_side(
     ----------
     function : callable
         Takes an item and gives a pytree of arrays. As many calls as there are cores
-        hold their memory at the same time.
+        hold their memory at the same time. It may factorise matrices one by one but no
+        batches of them: on XLA's few threads such batches wait for each other for ever.
     items : sequence
         What to call it with.
     like : array

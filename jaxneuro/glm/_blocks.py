@@ -136,8 +136,12 @@ def _on_host(
     n_blocks = max(1, most)
     width = n_blocks * size
     starts = _starts(n_targets, width)
-    # A core for each thread; a single chunk has all of them.
-    one_core = on_cpu and len(starts) > 1
+    # A batch of factorisations waits on one of XLA's threads for the others: with one
+    # such batch for each of them, all would wait for ever.
+    at_once = max(1, n_threads - 1)
+    turn = threading.Semaphore(at_once)
+    # A core for each computation; a single one has all of them.
+    one_core = on_cpu and len(starts) > 1 and at_once > 1
     compute = _compiled(one_core)
     if not isinstance(kernel, partial):
         kernel = partial(kernel)
@@ -159,7 +163,8 @@ def _on_host(
                 np.copyto(memory, chunk[:, where], casting="unsafe")
             # Without a copy on CPU, where the result is awaited before the next one.
             data = tuple(jax.device_put(memory) for memory in own.memory)
-            result = compute(*what, data, n_blocks=n_blocks)
+            with turn:
+                result = jax.block_until_ready(compute(*what, data, n_blocks=n_blocks))
 
             def store(whole: np.ndarray, block: jax.Array) -> None:
                 whole[..., start : start + width] = np.asarray(block)
@@ -175,14 +180,16 @@ def _on_host(
         for first in range(0, len(starts), together):
             group = starts[first : first + together]
             low, high = group[0], group[-1] + width
-            chunks = [
-                array[:, low:high]
-                if type(array) is np.ndarray
-                else read_columns(array, low, high, array.dtype)
-                for array in arrays
-            ]
+            chunks = [_held(array, low, high) for array in arrays]
             list(pool.map(partial(work, chunks, low), group))
     return out
+
+
+def _held(source: Sliceable, low: int, high: int) -> np.ndarray:
+    """Give a range of targets in memory, where it may be already."""
+    if type(source) is np.ndarray:
+        return source[:, low:high]
+    return read_columns(source, low, high, source.dtype)
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
