@@ -122,6 +122,7 @@ def test_few_steps_bound_the_number_of_features(data):
     assert_array_equal(result.fit.n_iter <= 2, np.ones(T, bool))
 
 
+@pytest.mark.slow
 def test_weights_and_no_intercept(data, dtype, rng):
     X, Y = data
     weight = rng.integers(0, 3, N)
@@ -137,6 +138,7 @@ def test_weights_and_no_intercept(data, dtype, rng):
         assert_allclose(weighed.fit.alpha, repeated.fit.alpha, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_twin_constant_and_many_features(data, rng, dtype):
     X, Y = data
     plain = linear.lasso_lars_cv(X, Y, FOLD)

@@ -185,6 +185,7 @@ def test_many_penalties_share_products(rng, dtype, metric, monkeypatch):
     assert_allclose(mixed, plain, rtol=0, atol=atol)
 
 
+@pytest.mark.slow
 def test_mixture_is_cheaper_and_bounded():
     rng = np.random.default_rng(4)
     rows = _rows.arrange(

@@ -47,6 +47,7 @@ def network(core, readout):
     return apply, jax.tree_util.tree_map_with_path(shaken, variables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("core", "readout"),
     [

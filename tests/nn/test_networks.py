@@ -356,6 +356,7 @@ def test_own_modules_are_not_saved():
         apply.to_plain()
 
 
+@pytest.mark.slow
 def test_input_is_normalised(rng, dtype):
     """Each value enters the first layer with the standard deviation asked for."""
     core = nn.ConvCore((2,), input_scale=[0.5, 3.0]).build((9, 8, 2), nnx.Rngs(0))

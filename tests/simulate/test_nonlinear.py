@@ -74,6 +74,7 @@ def test_fields_have_unit_norm_and_their_angle(truth, tol):
     assert_allclose((one * other).sum((0, 1)), np.cos(turn), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_measure_moves_for_its_cause_alone(exact):
     linear, gain, hold, shape = range(4)
     assert_allclose(exact["complexity"][:, [linear, gain]], 1, rtol=1e-4)
