@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from importlib import import_module
 from typing import TypeVar
 
 import jax
@@ -72,5 +73,7 @@ def side_by_side(
 
 @cache
 def _libraries() -> ThreadpoolController:
-    # Looking for the libraries takes milliseconds.
+    # Looking for the libraries takes milliseconds. JAX calls the one of scipy.linalg,
+    # which it loads late.
+    import_module("scipy.linalg")
     return ThreadpoolController().select(user_api="blas")
