@@ -213,6 +213,7 @@ def _descend(
         ridge = 1e-6 * jnp.eye(3, dtype=gram.dtype)
         return numbers.at[5:].set(solve(gram[5:, 5:] + ridge, -right[5:]))
 
+    eps = float(jnp.finfo(image.dtype).eps)
     longest = jnp.log(jnp.asarray(_WIDEST * max(shape), image.dtype))
 
     def bounded(numbers: jax.Array) -> jax.Array:
@@ -227,8 +228,10 @@ def _descend(
         new = bounded(numbers - solve(gram + damping * scale, down))
         there = equations(new)
         gain = error - there[0]
-        better = gain > 0
-        small = ~(gain > 1e-6 * error + 1e-9)
+        # Near the least error a gain drowns in rounding long before a step does.
+        noise = 10 * eps * error + eps**1.5
+        better = gain > -noise
+        small = ~(gain > noise)
         here = (numbers, (error, down, gram))
         numbers, now = jax.tree.map(
             lambda a, b: jnp.where(better, a, b), (new, there), here
