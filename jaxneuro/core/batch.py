@@ -1,13 +1,15 @@
 """Blocks of data from anything that can be sliced, in memory or on disk."""
 
+import math
 import mmap
 from typing import Protocol
 
 import numpy as np
 
-__all__ = ["Sliceable", "float_dtype", "read", "read_columns"]
+__all__ = ["Sliceable", "aligned", "float_dtype", "read", "read_columns"]
 
 _ROWS = 16  # of a memory map, whose pages are then given back
+_ALIGN = 64  # bytes
 
 
 class Sliceable(Protocol):
@@ -44,6 +46,27 @@ def float_dtype(source: Sliceable, *, x64: bool) -> np.dtype:
         float64 where the data are and it is enabled, else float32.
     """
     return np.dtype(np.float64 if x64 and source.dtype == np.float64 else np.float32)
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Make host memory that XLA's CPU takes over without a copy.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the array.
+    dtype : dtype
+        Of its elements.
+
+    Returns
+    -------
+    array
+        Not filled, and beginning at a multiple of 64 bytes.
+    """
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(n_bytes + _ALIGN, np.uint8)
+    first = -memory.ctypes.data % _ALIGN
+    return memory[first : first + n_bytes].view(dtype).reshape(shape)
 
 
 def read(source: Sliceable, start: int, stop: int, dtype: np.dtype) -> np.ndarray:

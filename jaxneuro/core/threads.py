@@ -1,8 +1,9 @@
 """Independent pieces of work side by side on the cores of a CPU."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib import import_module
 from typing import TypeVar
@@ -14,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from .progress import track
 
-__all__ = ["side_by_side"]
+__all__ = ["settings", "side_by_side"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,17 +59,35 @@ def side_by_side(
         n_threads = 1
     if n_threads < 2:
         return [function(item) for item in track(items, show=show, desc=desc)]
-    # These switches belong to a thread.
-    x64 = jnp.zeros(()).dtype == jnp.float64
-    device = jax.config.jax_default_device  # type: ignore[attr-defined]  # made late
+    same = settings()
 
     def work(item: Item) -> Result:
-        with jax.enable_x64(x64), jax.default_device(device):
+        with same():
             return jax.block_until_ready(function(item))
 
     with _libraries().limit(limits=1), ThreadPoolExecutor(n_threads) as pool:
         bar = track(items, show=show, desc=desc)
         return [result for result, _ in zip(pool.map(work, items), bar, strict=True)]
+
+
+def settings() -> Callable[[], AbstractContextManager]:
+    """Carry JAX's settings to other threads, as each has its own.
+
+    Returns
+    -------
+    function
+        Makes a context in which precision and default device are those of the thread
+        that called :func:`settings`.
+    """
+    x64 = jnp.zeros(()).dtype == jnp.float64
+    device = jax.config.jax_default_device  # type: ignore[attr-defined]  # made late
+
+    @contextmanager
+    def same() -> Iterator[None]:
+        with jax.enable_x64(x64), jax.default_device(device):
+            yield
+
+    return same
 
 
 @cache

@@ -13,7 +13,8 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from ..core.batch import Sliceable, float_dtype, read_columns
+from ..core.batch import Sliceable, aligned, float_dtype, read_columns
+from ..core.threads import settings
 
 __all__ = ["cast", "compute_dtype", "map_targets"]
 
@@ -21,7 +22,6 @@ _CACHE, _DEVICE = 1 << 20, 256 << 20  # bytes of a block on CPU and on accelerat
 _BLOCKS = 8  # that a thread copies in at once
 _READ = 64 << 20  # bytes that are read from disk at once
 _MAX_THREADS = 16
-_ALIGN = 64  # bytes; XLA shares host memory that is so aligned
 
 
 def compute_dtype(Y: Sliceable | jax.Array) -> np.dtype:
@@ -148,16 +148,15 @@ def _on_host(
     what = (kernel.func, tuple(kernel.keywords.items()), kernel.args)
     shapes = tuple(jax.ShapeDtypeStruct((a.shape[0], width), dtype) for a in arrays)
     out = jax.tree.map(
-        lambda x: _aligned((*x.shape[:-1], n_targets), x.dtype),
+        lambda x: aligned((*x.shape[:-1], n_targets), x.dtype),
         compute.eval_shape(*what, shapes, n_blocks=n_blocks),
     )
-    x64, own = jnp.zeros(()).dtype == np.float64, threading.local()
+    own, same = threading.local(), settings()
 
     def work(chunks: list, low: int, start: int) -> None:
-        # The switch is the thread's own.
-        with jax.enable_x64(x64):
+        with same():
             if not hasattr(own, "memory"):
-                own.memory = [_aligned(s.shape, s.dtype) for s in shapes]
+                own.memory = [aligned(s.shape, s.dtype) for s in shapes]
             for memory, chunk in zip(own.memory, chunks, strict=True):
                 where = slice(start - low, start - low + width)
                 np.copyto(memory, chunk[:, where], casting="unsafe")
@@ -190,14 +189,6 @@ def _held(source: Sliceable, low: int, high: int) -> np.ndarray:
     if type(source) is np.ndarray:
         return source[:, low:high]
     return read_columns(source, low, high, source.dtype)
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Give host memory that XLA takes as it is."""
-    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.empty(n_bytes + _ALIGN, np.uint8)
-    first = -memory.ctypes.data % _ALIGN
-    return memory[first : first + n_bytes].view(dtype).reshape(shape)
 
 
 @cache

@@ -112,7 +112,7 @@ def _blocks(
             block = panel[:, start : start + n].astype(dtype)
             block = jnp.pad(block, ((0, 0), (0, tile - n)))
         else:
-            block = _aligned((n_samples, tile), dtype)
+            block = batch.aligned((n_samples, tile), dtype)
             block[:, :n] = panel[:, start - first : start - first + n]
             block[:, n:] = 0
         yield start, n, block
@@ -134,14 +134,6 @@ def tile_width(*, small: bool = False) -> int:
     if jax.default_backend() != "cpu":
         return _TILE_ELSEWHERE
     return _TILE_FEW if small else _TILE
-
-
-def _aligned(shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-    """Memory that a device on the host takes over without a copy."""
-    size = shape[0] * shape[1] * dtype.itemsize
-    store = np.empty(size + 64, np.uint8)
-    first = -store.ctypes.data % 64
-    return store[first : first + size].view(dtype).reshape(shape)
 
 
 def over_targets(

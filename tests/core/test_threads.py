@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -64,3 +65,14 @@ def test_in_turn_while_jax_traces():
         return sum(side_by_side(lambda k: k * x, [1.0, 2.0, 3.0], like=x))
 
     np.testing.assert_allclose(total(jnp.ones(2)), 6.0)
+
+
+def test_other_threads_have_the_settings_of_the_one_that_asks(x64):
+    same = threads.settings()
+
+    def kind(_):
+        with same():
+            return jnp.zeros(()).dtype
+
+    with ThreadPoolExecutor(1) as pool:
+        assert list(pool.map(kind, [0])) == [jnp.float64]
