@@ -1,7 +1,6 @@
 """Whether optimised images depend on the start, and on the network."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -9,9 +8,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from ..core import check
-from ..core.members import over_members
 from ..core.struct import struct
 from ._ascent import ascend
+from ._match import responses
 from ._penalties import correlations
 from ._record import MEI
 
@@ -168,15 +167,10 @@ def transfer(
     chosen = jnp.asarray(targets)
     check.has_ndim("targets", chosen, 1)
     halves = [jax.tree.map(lambda leaf, k=k: leaf[k::2], variables) for k in (0, 1)]
-    n_own = (n_members + 1) // 2
-    found = ascend(apply, halves[0], images, chosen, n_members=n_own, **options)
-    own, others = (_responses(apply, half, found.images, chosen) for half in halves)
+    sizes = [(n_members + 1) // 2, n_members // 2]
+    found = ascend(apply, halves[0], images, chosen, n_members=sizes[0], **options)
+    own, others = (
+        responses(apply, half, found.images, chosen, n_members=n).mean(0)
+        for half, n in zip(halves, sizes, strict=True)
+    )
     return Transfer(mei=found, own=own, others=others)
-
-
-@partial(jax.jit, static_argnums=0)
-def _responses(
-    apply: Callable, variables: Any, images: jax.Array, targets: jax.Array
-) -> jax.Array:
-    outputs = over_members(lambda own: apply(own, images), variables)
-    return jnp.take_along_axis(outputs.mean(0), targets[:, None], axis=1)[:, 0]

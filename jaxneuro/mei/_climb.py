@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 from ..core.members import over_members
+from ._members import all_outputs
 from ._penalties import correlations
 from ._record import MEI
 
@@ -173,10 +174,7 @@ def respond(
     array (n_starts,)
         Responses, averaged over the members.
     """
-    if plan.n_members is None:
-        outputs = apply(variables, images)[None]
-    else:
-        outputs = over_members(lambda own: apply(own, images), variables)
+    outputs = all_outputs(apply, variables, images, plan.n_members)
     objective = plan.objective
     if not isinstance(objective, str):
         return jax.vmap(lambda each: objective(each, target), 1)(outputs)

@@ -11,8 +11,8 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ..core import check
-from ..core.members import over_members
 from ._constraints import Constraints
+from ._members import all_outputs
 from ._record import MEI
 from ._setup import targets_of
 
@@ -27,7 +27,6 @@ __all__ = [
     "shown",
 ]
 
-_TURNS = 10  # in which contrast and range are imposed after one another
 _CLOSE = 0.01  # how far contrast and mean may stay off, as a fraction of the contrast
 
 
@@ -130,21 +129,14 @@ def brought(
         mean=mean,
         std=contrast,
         norm=None,
-        low=None,
-        high=None,
+        low=low,
+        high=high,
         mask=None,
         longest=0,
         rescale=False,
         at_most=False,
     )
-    if low is high is None:
-        return rule(image, jnp.int32(0))
-
-    def turn(image: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
-        return jnp.clip(rule(image, step), low, high), None
-
-    # A loop, as the turns in a row take long to compile with their gradient.
-    return jax.lax.scan(turn, image, jnp.arange(_TURNS))[0]
+    return rule(image, jnp.int32(0))
 
 
 def responses(
@@ -204,9 +196,7 @@ def outputs(
     apply: Callable, variables: Any, images: jax.Array, *, n_members: int | None
 ) -> jax.Array:
     """All outputs of all members, (n_members or 1, n_images, n_outputs)."""
-    if n_members is None:
-        return apply(variables, images)[None]
-    return over_members(lambda own: apply(own, images), variables)
+    return all_outputs(apply, variables, images, n_members)
 
 
 @jax.jit

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from ..core import check
 from ._climb import PARAMETERS
+from ._members import first_member
 
 __all__ = [
     "as_trees",
@@ -162,7 +163,6 @@ def _n_outputs(
     dtype: Any,
     n_members: int | None,
 ) -> int:
-    one = variables
     if n_members is not None:
         sizes = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(variables)}
         if sizes != {(n_members,)}:
@@ -170,7 +170,7 @@ def _n_outputs(
                 f"n_members is {n_members} but the leading axes of variables have the "
                 f"lengths {sorted(size[0] if size else 0 for size in sizes)}."
             )
-        one = jax.tree.map(lambda leaf: leaf[0], variables)
+    one = first_member(variables, n_members)
     image = jax.ShapeDtypeStruct((1, *shape), dtype)
     try:
         out = _outputs.eval_shape(apply, one, image)
@@ -286,9 +286,7 @@ def group_size(
     if batch_size is None and jax.default_backend() == "cpu":
         return None
     if batch_size is None:
-        one = variables
-        if n_members is not None:
-            one = jax.tree.map(lambda leaf: leaf[0], variables)
+        one = first_member(variables, n_members)
         jaxpr = jax.make_jaxpr(apply)(one, starts[0]).jaxpr
         # Of the backward pass, as many again; an ensemble keeps those of all members.
         needed = 2 * _bytes(jaxpr) * (1 if n_members is None else n_members)

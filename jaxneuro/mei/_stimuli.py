@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from ..core import check
 from ..core.members import over_members
 from ._match import blocks, match, of_targets, outputs, shown
+from ._members import all_outputs
 from ._record import MEI
 from ._setup import targets_of
 
@@ -232,10 +233,7 @@ def _slopes(
     """Slopes of all targets by one image, summed over the images."""
 
     def respond(images: jax.Array) -> jax.Array:
-        if n_members is None:
-            found = apply(variables, images)
-        else:
-            found = over_members(lambda own: apply(own, images), variables).mean(0)
+        found = all_outputs(apply, variables, images, n_members).mean(0)
         return of_targets(found, targets)
 
     found, pull = jax.vjp(respond, images)
