@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import _bold, _dstrf, _networks, _receptor, _speech, report
+from . import _bold, _dstrf, _encoding, _networks, _receptor, _speech, report
 from .info import environment
 
 __all__ = ["WORKFLOWS", "Workflow", "run"]
@@ -36,6 +36,7 @@ WORKFLOWS = (
     Workflow(name="trf", section=_speech.section, fetched=True),
     Workflow(name="glm", section=_bold.recording),
     Workflow(name="glm", section=_bold.brain),
+    Workflow(name="encoding", section=_encoding.section),
     Workflow(name="dstrf", section=_dstrf.section),
     Workflow(name="mei", section=_networks.section),
 )

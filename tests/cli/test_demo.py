@@ -124,6 +124,25 @@ def test_missing_time_course_is_simulated(capsys):
     assert "simulated data take its place" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_demo_of_encoding(tmp_path, capsys):
+    """Scores come near to those of the planted fields, and so do the fields."""
+    out = ["--out", str(tmp_path)]
+    assert cli.main(["demo", "--fast", "--only", "encoding", *out]) == 0
+    assert "Voxelwise encoding" in capsys.readouterr().out
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r'class="badge (\w+)"', page) == ["simulated"]
+    assert page.count("<img") == 2
+    assert [row[0] for row in scores(page)] == ["all", "best half", "best tenth"]
+    found = np.array([[float(n) for n in row[1:]] for row in scores(page)])
+    r, ceiling, match = found.T
+    assert (np.diff(r) > 0).all()
+    assert (r < ceiling).all()
+    assert r[1] > 0.8 * ceiling[1]
+    assert match[0] > 0.5
+    assert match[2] > 0.75
+
+
 def test_unknown_workflow(capsys):
     assert cli.main(["demo", "--only", "glmm"]) == 2
     assert "--only is 'glmm' but the workflows are: trf, glm" in capsys.readouterr().err
