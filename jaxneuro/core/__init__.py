@@ -2,6 +2,7 @@
 
 from . import (
     check,
+    checkpoint,
     folds,
     linalg,
     members,
@@ -18,6 +19,7 @@ from . import (
 
 __all__ = [
     "check",
+    "checkpoint",
     "folds",
     "linalg",
     "members",

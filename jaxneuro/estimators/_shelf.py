@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import io
-from ..nn import _checkpoint
+from ..core import checkpoint
 
 __all__ = ["Shelf"]
 
@@ -50,10 +50,10 @@ class Shelf:
         if not path.exists() and path.with_suffix(".pt").exists():
             found = io.from_torch(path.with_suffix(".pt"), self.one)
             return jax.tree.map(lambda leaf: jnp.stack([leaf] * self.n_seeds), found)
-        tree = _checkpoint.read(path, self.one, self.task)
+        tree = checkpoint.read(path, self.one, self.task)
         return tree and jax.tree.map(jnp.asarray, tree)
 
     def write(self, names: tuple[int, ...], tree: Any) -> None:
         """Keep the networks of a set."""
         if self.folder is not None:
-            _checkpoint.write(self._path(names), tree, self.task)
+            checkpoint.write(self._path(names), tree, self.task)

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..core import checkpoint
 from ..core.progress import meter
-from . import _checkpoint, _step
+from . import _step
 from ._data import Samples
 from ._losses import correlation_loss
 
@@ -320,7 +321,7 @@ class _Saver:
         """Give back what the file holds, or what came."""
         if self.path is None:
             return trees, control
-        found = _checkpoint.read(self.path, (trees, vars(control)), self.task)
+        found = checkpoint.read(self.path, (trees, vars(control)), self.task)
         if found is None:
             return trees, control
         trees, values = found
@@ -331,5 +332,5 @@ class _Saver:
         """Write if it is time to."""
         if self.path is None or not (now or time.monotonic() - self.last >= self.every):
             return
-        _checkpoint.write(self.path, (trees, vars(control)), self.task)
+        checkpoint.write(self.path, (trees, vars(control)), self.task)
         self.last = time.monotonic()

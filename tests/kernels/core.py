@@ -27,6 +27,7 @@ HOST = {
 HOST_MODULES = {
     "core.batch": "reads from disk",
     "core.check": "raises",
+    "core.checkpoint": "writes to disk",
     "core.folds": "integers, once per fit",
     "core.multiple": "its row is that of glm.fdr",
     "core.progress": "draws on a terminal",

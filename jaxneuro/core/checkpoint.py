@@ -1,4 +1,4 @@
-"""The state of a training on disk, whole or not at all."""
+"""Arrays on disk, whole or not at all: the state of a training, or networks."""
 
 import json
 import os
