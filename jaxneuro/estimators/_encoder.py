@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 from .. import nn
 from ..core import check
 from ..core.members import over_members
-from ..nn._setup import adam
 from ..signal import Lags
 from ._base import precision
 from ._baselines import baselines, measure
@@ -376,7 +375,7 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
             validation="left_out",
             loss=self.loss,
             penalty=penalty if front is None else None,
-            optimizer=adam(self.learning_rate or (3e-3 if front is None else 3e-4)),
+            optimizer=nn.adam(self.learning_rate or (3e-4 if front else 3e-3)),
             n_epochs=self.n_epochs,
             batch_size=self.batch_size,
             patience=self.patience,

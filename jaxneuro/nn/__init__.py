@@ -13,7 +13,7 @@ from ._penalties import Penalty, group_sparsity, l1, l2, laplace
 from ._points import GaussianReadout, PyramidReadout
 from ._readouts import DenseReadout, FactorizedReadout
 from ._sessions import join_sessions
-from ._setup import TrainResult
+from ._setup import TrainResult, adam
 from ._train import train
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Samples",
     "Shifter",
     "TrainResult",
+    "adam",
     "correlation_loss",
     "fold",
     "functional",

@@ -59,7 +59,18 @@ class TrainResult:
 
 @cache
 def adam(rate: float = 3e-3) -> optax.GradientTransformation:
-    """One object per rate, so that two trainings share what is compiled."""
+    """Make Adam behind a gradient that is cut off at norm 1; what trainings default to.
+
+    Parameters
+    ----------
+    rate : float
+        Learning rate.
+
+    Returns
+    -------
+    optax.GradientTransformation
+        One object per rate, so that two trainings share what is compiled.
+    """
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
 
 

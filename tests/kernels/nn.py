@@ -10,6 +10,7 @@ PAIR = {"prediction": (N, T), "target": (N, T)}
 KERNEL = {"kernel": (5, 4, 3, 2)}
 MODULES = ("nn", "core.members")
 HOST = {
+    "nn.adam": "makes an optimizer",
     "nn.fold": "rewrites a network",
     "nn.functional": "splits a module",
     "nn.join_sessions": "reads from disk",
