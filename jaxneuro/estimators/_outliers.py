@@ -6,7 +6,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from sklearn.ensemble import IsolationForest
 
-from ..core import check
+from ..reliability import mean_response
 
 __all__ = ["outlier_targets"]
 
@@ -61,14 +61,9 @@ def outlier_targets(
     >>> int(np.flatnonzero(outlier_targets(counts, contamination=0.03))[0])
     4
     """
-    check.choice("missing", missing, ("skip", "zero"))
-    cube = np.asarray(check.float_array("responses", responses, ndim=3), float)
-    known = np.isfinite(cube)
-    total = np.where(known, cube, 0).sum(axis=0)
-    n = np.full(total.shape, len(cube)) if missing == "zero" else known.sum(axis=0)
-    shown = (n > 0).any(axis=1)
-    total, n = total[shown], n[shown]
-    whole = np.asarray((n > 0).all(axis=0))
+    mean = np.asarray(mean_response(responses, missing=missing))
+    mean = mean[np.isfinite(mean).any(axis=1)]
+    whole = np.isfinite(mean).all(axis=0)
     flagged = np.asarray(~whole)
     if flagged.any():
         warnings.warn(
@@ -84,6 +79,5 @@ def outlier_targets(
             contamination=contamination,  # type: ignore[arg-type]  # its stub says str
             random_state=random_state,
         )
-        mean = total[:, whole] / n[:, whole]
-        flagged[whole] = forest.fit_predict(mean.T) < 0
+        flagged[whole] = forest.fit_predict(mean[:, whole].T) < 0
     return flagged

@@ -18,7 +18,14 @@ from ._predicted import (
     normalized_correlation,
     trial_correlation,
 )
-from ._select import entropy, gini, select, target_correlation, variance
+from ._select import (
+    entropy,
+    gini,
+    mean_response,
+    select,
+    target_correlation,
+    variance,
+)
 from ._significance import Significance, permutation_test
 from ._variance import explainable_variance, fev, noise_ceiling, snr
 
@@ -32,6 +39,7 @@ __all__ = [
     "fev",
     "feve",
     "gini",
+    "mean_response",
     "noise_ceiling",
     "normalized_correlation",
     "oracle_conservative",

@@ -11,7 +11,42 @@ from ..core import check
 from ..core.linalg import dot
 from ._cube import cube, defined, means, ratio, root, sums, variance_known
 
-__all__ = ["entropy", "gini", "select", "target_correlation", "variance"]
+__all__ = [
+    "entropy",
+    "gini",
+    "mean_response",
+    "select",
+    "target_correlation",
+    "variance",
+]
+
+
+def mean_response(responses: ArrayLike, *, missing: str = "skip") -> jax.Array:
+    """Average responses over the repeats of each stimulus.
+
+    Parameters
+    ----------
+    responses : array (n_repeats, n_stimuli, n_targets)
+        Responses; NaN where one is missing.
+    missing : {"skip", "zero"}
+        What NaN means: a repeat that was not shown, or one without a spike.
+
+    Returns
+    -------
+    array (n_stimuli, n_targets)
+        Means; NaN where a stimulus was never shown.
+
+    Raises
+    ------
+    ValueError
+        If `responses` is not three-dimensional or `missing` unknown.
+    """
+    return _mean_response(cube(responses, missing))
+
+
+@jax.jit
+def _mean_response(responses: jax.Array) -> jax.Array:
+    return means(sums(responses))
 
 
 def variance(responses: ArrayLike, *, missing: str = "skip") -> jax.Array:

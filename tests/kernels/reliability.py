@@ -38,6 +38,7 @@ ROWS = [
             ("gini", ""),
         ]
     ),
+    Row("reliability.mean_response", rel.mean_response, CUBE, (S, T)),
     Row(
         "reliability.snr",
         lambda responses: rel.snr(responses + 5),
