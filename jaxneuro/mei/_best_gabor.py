@@ -122,19 +122,17 @@ def best_gabor(
     drawn = kind(apply=apply, shape=size, bounds=(low, high))
     packed = _packed(bank, found, levels, size)
     low_edge, high_edge = _edges(size)
-    # Adam raises a Python float to the power of its integer count.
-    with jax.numpy_dtype_promotion("standard"):
-        climbed = ascend(
-            drawn,
-            variables,
-            packed,
-            targets,
-            n_steps=n_steps,
-            optimizer=_optimizer(n_steps),
-            project=_Bounds(low=low_edge.astype(dtype), high=high_edge.astype(dtype)),
-            mask=np.arange(8)[None] < 6,
-            n_members=n_members,
-        )
+    climbed = ascend(
+        drawn,
+        variables,
+        packed,
+        targets,
+        n_steps=n_steps,
+        optimizer=_optimizer(n_steps),
+        project=_Bounds(low=low_edge.astype(dtype), high=high_edge.astype(dtype)),
+        mask=np.arange(8)[None] < 6,
+        n_members=n_members,
+    )
     return _chosen(drawn, climbed, packed)
 
 
