@@ -54,6 +54,8 @@ def test_ctrl_c_is_code_130(monkeypatch, capsys):
 def test_interrupted_process_ends_cleanly():
     code = (
         "import os, signal, sys\nfrom jaxneuro import cli\n"
+        # A shell in the background has its children ignore the signal.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "cli._run_info = lambda _: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.argv = ['jaxneuro', 'info']\nsys.exit(cli.main())"
     )
