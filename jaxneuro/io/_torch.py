@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 __all__ = ["from_torch", "read_dstrf"]
@@ -60,11 +61,9 @@ def from_torch(
     depth = len(_items(variables, ("params", "core", "kernels")))
     for name, value in arrays.items():
         place = _core_place(name) or _causal_place(name, depth) or _readout_place(name)
-        if place is None or name.endswith("num_batches_tracked"):
-            continue
-        array = _array(value)
-        found[place] = _core_array(place, array)
-    return _filled(variables, found, (), {"params": True, "batch_stats": True})
+        if place is not None and not name.endswith("num_batches_tracked"):
+            found[place] = _core_array(place, _array(value))
+    return _filled(variables, found)
 
 
 def read_dstrf(path: str | os.PathLike) -> np.ndarray:
@@ -148,7 +147,7 @@ def _core_place(name: str) -> tuple | None:
         return ("params", *core, "norm", _NORM[field])
     if kind == "norm" and field in _STATS:
         return ("batch_stats", *core, "norm", _STATS[field])
-    return None
+    return ("params", *core, rest)  # of which no network of ours knows
 
 
 def _readout_place(name: str) -> tuple | None:
@@ -198,20 +197,35 @@ def _fit(place: tuple, array: np.ndarray, like: Any) -> np.ndarray:
         elif squeezed.size == np.prod(shape):
             array = squeezed.reshape(shape)
     if array.shape != shape:
-        name = ".".join(map(str, place[1:]))
         raise ValueError(
-            f"state has shape {array.shape} for {name} but variables has {shape}; make "
-            "the encoder with the architecture of the weights."
+            f"state has shape {array.shape} for {_name(place)} but variables has "
+            f"{shape}; make the encoder with the architecture of the weights."
         )
     return np.asarray(array, dtype=np.asarray(like).dtype)
 
 
-def _filled(tree: Any, found: dict, where: tuple, needed: dict) -> Any:
-    if isinstance(tree, Mapping):
-        return {k: _filled(v, found, (*where, k), needed) for k, v in tree.items()}
-    if where in found:
-        return _fit(where, found[where], tree)
-    if where[0] in needed:
-        name = ".".join(map(str, where[1:]))
-        raise ValueError(f"state has no value for {name}; it is of another network.")
-    return np.asarray(tree)
+def _filled(variables: Any, found: dict) -> Any:
+    used = set()
+
+    def fill(path: tuple, leaf: Any) -> np.ndarray:
+        place = tuple(key.key for key in path)
+        if place in found:
+            used.add(place)
+            return _fit(place, found[place], leaf)
+        if place[0] in ("params", "batch_stats"):
+            raise ValueError(
+                f"state has no value for {_name(place)}; it is of another network."
+            )
+        return np.asarray(leaf)
+
+    tree = jax.tree_util.tree_map_with_path(fill, variables)
+    if left := sorted(map(_name, found.keys() - used)):
+        raise ValueError(
+            f"state has {left[0]} but variables has not; make the encoder with the "
+            "architecture of the weights."
+        )
+    return tree
+
+
+def _name(place: tuple) -> str:
+    return ".".join(map(str, place[1:]))

@@ -78,6 +78,12 @@ def test_another_network_is_refused(variables, state):
             {k: v for k, v in state.items() if "spatial" not in k or "conv" in k},
             variables,
         )
+    more = {"core.features.layer2.conv.bias": Tensor(np.zeros(3))}
+    with pytest.raises(ValueError, match="state has core.layers.2.bias but variables"):
+        io.from_torch(state | more, variables)
+    more = {"core.features.layer0.scale.weight": Tensor(np.zeros(2))}
+    with pytest.raises(ValueError, match="core.layers.0.scale.weight but variables"):
+        io.from_torch(state | more, variables)
     state["readout.bias"] = Tensor(np.zeros(9))
     with pytest.raises(ValueError, match=r"shape \(9,\) for readouts.0.bias"):
         io.from_torch(state, variables)
