@@ -1,6 +1,7 @@
 """General linear models of fMRI: designs, fits, contrasts, group inference."""
 
 from ..core.multiple import fdr
+from ._arma import ARMAGrid
 from ._cluster_test import ClusterTest, TFCETest, cluster_test, tfce_test
 from ._clusters import Clusters, clusters, mesh_edges, volume_edges
 from ._contrast import Contrast, f_contrast, fixed_effects, t_contrast
@@ -16,9 +17,11 @@ from ._single_trial import lsa, lss
 from ._summary import predict, r2, residuals
 from ._tails import Tails, tails
 from ._tfce import tfce
+from ._tukey import TukeySpectrum
 from ._voxelwise import fit_voxelwise
 
 __all__ = [
+    "ARMAGrid",
     "ClusterTest",
     "Clusters",
     "Contrast",
@@ -30,6 +33,7 @@ __all__ = [
     "PermutationTest",
     "TFCETest",
     "Tails",
+    "TukeySpectrum",
     "cluster_test",
     "clusters",
     "design",

@@ -277,10 +277,13 @@ def _test(fit: GLMFit, tests: list[np.ndarray], dof_num: tuple[int, ...]) -> Con
     info, weights = cast(
         (fit.information, tuple((rows, rows @ fit.basis) for rows in tests)), dtype
     )
+    size = fit.basis.shape[0] + 4 * sum(len(rows) for rows in tests)
+    if info.spectrum is not None:
+        size += info.spectrum.products.shape[1] ** 2
     return _stream(
         partial(_estimated, info, weights),
         (fit.coef, fit.variance[None], fit.ar),
-        (fit.basis.shape[0] + 4 * sum(len(rows) for rows in tests)) * dtype.itemsize,
+        size * dtype.itemsize,
         dof=dof,
         dof_num=dof_num,
         compat=fit.compat,

@@ -15,8 +15,10 @@ References
 import numpy as np
 from scipy.linalg import solve, toeplitz
 
+from ._arma import normal, spread
 from ._gls import Information
 from ._noise import pairs, step_down
+from ._tukey import tukey_normal, tukey_spread
 
 __all__ = ["effective_dof"]
 
@@ -33,7 +35,7 @@ def effective_dof(
     info : Information
         Of the design.
     ar : array (order,)
-        Coefficients of the noise.
+        Coefficients of the noise, as a fit has them.
     tests : list of array (n_rows, rank)
         Contrasts in the coordinates of `info`; t has one row.
     dof : float
@@ -51,19 +53,23 @@ def effective_dof(
     for step in _STEP * np.eye(ar.size):
         rise = _matrix(info, ar + step) - _matrix(info, ar - step)
         slopes.append(-center @ rise @ center / (2 * _STEP))
-    spread = _sampling_covariance(ar) / (dof + rank)
+    covariance = _sampling_covariance(info, ar) / (dof + rank)
     found = []
     for rows in tests:
         root = np.linalg.cholesky(rows @ center @ rows.T)
         white = np.linalg.solve(root, rows)
         g = np.stack([np.einsum("ik,kl,il->i", white, s, white) for s in slopes])
-        extra = np.mean(np.einsum("ji,jk,ki->i", g, spread, g)) / 2
+        extra = np.mean(np.einsum("ji,jk,ki->i", g, covariance, g)) / 2
         found.append(float(np.floor(10 / (1 / dof + extra)) / 10))
     return tuple(found)
 
 
 def _matrix(info: Information, ar: np.ndarray) -> np.ndarray:
     """Information at one set of coefficients."""
+    if info.grid is not None:
+        return normal(info.grid, ar)
+    if info.spectrum is not None:
+        return tukey_normal(info.spectrum, ar)
     total = np.zeros(info.products[0].shape[1:])
     models = step_down(ar[:, None], info.orders)
     for stack, (alpha, ratio) in zip(info.products, models, strict=True):
@@ -73,11 +79,16 @@ def _matrix(info: Information, ar: np.ndarray) -> np.ndarray:
     return total
 
 
-def _sampling_covariance(ar: np.ndarray) -> np.ndarray:
-    """Covariance of Yule-Walker estimates times the number of scans.
+def _sampling_covariance(info: Information, ar: np.ndarray) -> np.ndarray:
+    """Covariance of the estimates times the number of scans.
 
-    It is the inverse of the autocovariance matrix in units of the innovations.
+    For Yule-Walker's it is the inverse of the autocovariance matrix in units of the
+    innovations.
     """
+    if info.grid is not None:
+        return spread(ar)
+    if info.spectrum is not None:
+        return tukey_spread(info.spectrum, ar)
     order = ar.size
     system = np.eye(order + 1)
     for i in range(order + 1):

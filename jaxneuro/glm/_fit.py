@@ -17,7 +17,7 @@ from ..core.linalg import factor
 from ..core.struct import static, struct
 from ._blocks import cast, compute_dtype, map_targets
 from ._gls import Information
-from ._plan import fit_block, make_plan, pooled_ar
+from ._plan import extra_size, fit_block, make_plan, pooled_ar
 
 __all__ = ["GLMFit", "fit"]
 
@@ -36,7 +36,8 @@ class GLMFit:
     variance : array (n_targets,)
         Variance of the noise; of its innovations where it is autoregressive.
     ar : array (order, n_targets)
-        Autoregressive coefficients of each target.
+        Autoregressive coefficients of each target. For "arma11" the autoregressive
+        and the moving average one; for "tukey" the tapered autocorrelations.
     basis : array (n_regressors, rank)
         Directions of the coefficients that the design determines, such that
         ``X @ basis`` has orthonormal columns.
@@ -46,7 +47,7 @@ class GLMFit:
     dof : float
         Scans that are used less the rank of the design.
     noise_model : str
-        "ols", "ar1", ...
+        As given to :func:`fit`.
     compat : {None, "nilearn"}
         Conventions.
     estimated : bool
@@ -94,12 +95,21 @@ def fit(
         coefficients of each target. "global_ar1", ...: one set of coefficients for
         all targets, from the mean of their autocorrelations. That is the way of SPM
         [2]_, whose one covariance is whitened here exactly, so that its
-        Satterthwaite degrees of freedom are the scans less the rank.
+        Satterthwaite degrees of freedom are the scans less the rank. "arma11":
+        autoregressive and moving average, each of order 1, of each target, by
+        restricted maximum likelihood among steps of 0.1 up to 0.9 that make the
+        correlation positive [3]_. "tukey", "tukey15", ...: autocorrelations of each
+        target's residuals, tapered to zero at the root of the number of scans or at
+        the lag in the name, the way of FSL's FILM [4]_ without its smoothing over
+        space. Their covariance is inverted exactly, on a circle with room between
+        its ends, powers below 1/100 of the mean raised to it; FILM divides by the
+        spectrum of the zero-padded data. Like FILM's they keep the bias that
+        regression and taper bring.
     run_id : int array (n_times,), optional
         Run of each scan. The noise of different runs is independent. Default: one.
     keep : bool array (n_times,), optional
-        Scans that are used. Lags do not pair scans across one that is censored.
-        Default: all.
+        Scans that are used. Lags do not pair scans across one that is censored;
+        those of "arma11" and "tukey" do, at their distance in time. Default: all.
     ar : array (order,) or (order, n_targets), optional
         Autoregressive coefficients to use instead of estimates.
     compat : {None, "nilearn"}
@@ -126,6 +136,9 @@ def fit(
     .. [2] Friston et al., NeuroImage 16 (2002) 484-512, doi:10.1006/nimg.2002.1091;
        ``spm_reml`` and ``spm_spm`` of SPM12, which estimate the one covariance from
        active voxels by ReML.
+    .. [3] AFNI ``3dREMLfit``, whose steps of 0.1 end at 0.8.
+    .. [4] Woolrich et al., NeuroImage 14 (2001) 1370-1386,
+       doi:10.1006/nimg.2001.0931; ``film_gls``.
 
     Examples
     --------
@@ -135,12 +148,12 @@ def fit(
     (2, 5)
     """
     check.choice("compat", compat, (None, "nilearn"))
-    order, pooled = _order(noise_model)
     X, run_id, keep = _checked(X, Y, run_id, keep)
-    if pooled and (compat is not None or ar is not None):
+    kind, order = _model(noise_model, int(keep.sum()))
+    if kind != "ar" and (compat is not None or ar is not None):
         raise ValueError(
             f"noise_model is {noise_model!r} but ar or compat is given too; use "
-            f"{noise_model.removeprefix('global_')!r} with them."
+            f"'ar{order if kind == 'global' else 1}' with them."
         )
     if compat == "nilearn" and (run_id.any() or not keep.all()):
         raise ValueError(
@@ -151,11 +164,11 @@ def fit(
     design = factor(X[keep])
     _warn_condition(design.condition)
     dof = _dof(X[keep], design.rank, order, compat)
-    plan = make_plan(design, order, run_id, keep, dof=dof, compat=compat)
+    plan = make_plan(design, kind, order, run_id, keep, dof=dof, compat=compat)
     if plan.global_mean is not None and plan.ones is not None:
         plan = replace(plan, global_mean=_global_mean(plan.ones, Y))
     arrays = (Y,)
-    if pooled:
+    if kind == "global":
         arrays = (Y, pooled_ar(plan, Y, dtype))
     elif ar is not None:
         arrays = (Y, _given(ar, order, Y.shape[1], compat))
@@ -163,7 +176,7 @@ def fit(
         partial(fit_block, cast(plan, dtype)),
         arrays,
         dtype=dtype,
-        bytes_each=max(X.shape) * dtype.itemsize,
+        bytes_each=(max(X.shape) + extra_size(plan)) * dtype.itemsize,
     )
     _warn_undefined(variance)
     return GLMFit(
@@ -179,17 +192,30 @@ def fit(
     )
 
 
-def _order(noise_model: str) -> tuple[int, bool]:
-    """Order of the autoregression in a name, and whether it is one for all."""
+def _model(noise_model: str, n_kept: int) -> tuple[str, int]:
+    """Family of the noise that a name means, and its order."""
     if noise_model == "ols":
-        return 0, False
-    found = re.fullmatch(r"(global_)?ar([1-9][0-9]?)", str(noise_model))
-    if found is None:
+        return "ar", 0
+    if noise_model == "arma11":
+        return "arma", 2
+    found = re.fullmatch(r"(global_ar|ar|tukey)([1-9][0-9]*)?", str(noise_model))
+    if found is None or (found[2] is None and found[1] != "tukey"):
         raise ValueError(
             f"noise_model is {noise_model!r} but must be 'ols' or 'ar1', 'ar2', ..., "
-            "or 'global_ar1', ...; the number is the order of the autoregression."
+            "or 'global_ar1', ..., the number being the order of the autoregression, "
+            "or 'arma11', or 'tukey', 'tukey15', ..., the number being the lag where "
+            "the taper ends."
         )
-    return int(found[2]), found[1] is not None
+    kind = found[1].removesuffix("_ar")
+    if kind != "tukey":
+        return kind, int(found[2])
+    order = max(2, round(n_kept**0.5)) if found[2] is None else int(found[2])
+    if not 2 <= order <= n_kept // 2:
+        raise ValueError(
+            f"noise_model is {noise_model!r} for {n_kept} scans but the taper must end "
+            f"at a lag from 2 to {n_kept // 2}."
+        )
+    return kind, order
 
 
 def _warn_condition(condition: float) -> None:

@@ -11,7 +11,9 @@ import numpy as np
 
 from ..core.linalg import dot, lower_solve
 from ..core.struct import static, struct
+from ._arma import ARMAGrid, grid_gram, grid_squares
 from ._noise import pair_weights, step_down
+from ._tukey import TukeySpectrum, tukey_factor
 
 __all__ = ["Information", "gram", "information", "solve", "squares", "whiten_rows"]
 
@@ -32,12 +34,18 @@ class Information:
         First and last scan, for the same case.
     orders : tuple of int
         Orders of the stacks.
+    grid : ARMAGrid or None
+        For ARMA(1,1), instead of the rest.
+    spectrum : TukeySpectrum or None
+        For tapered autocorrelations, instead of the rest.
     """
 
     products: tuple[np.ndarray, ...]
     diagonal: np.ndarray
     edges: np.ndarray
     orders: tuple[int, ...] = static()  # type: ignore[assignment]  # a dataclass field
+    grid: ARMAGrid | None = None
+    spectrum: TukeySpectrum | None = None
 
 
 def information(
@@ -92,6 +100,8 @@ def _diagonal(info: Information, ar: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def _cholesky(info: Information, ar: jax.Array) -> jax.Array:
     """Factors (n_targets, rank, rank) of the information."""
+    if info.spectrum is not None:
+        return tukey_factor(info.spectrum, ar)
     rank = info.products[0].shape[1]
     flat = jnp.zeros((ar.shape[1], rank * rank), ar.dtype)
     for stack, (alpha, ratio) in zip(
@@ -155,6 +165,8 @@ def gram(info: Information, ar: jax.Array, rows: jax.Array) -> jax.Array:
         Symmetric.
     """
     n_rows, rank = rows.shape
+    if info.grid is not None:
+        return grid_gram(info.grid, ar, rows)
     if not info.diagonal.size:
         half = _half_rows(info, ar, rows)
         return jnp.moveaxis(dot(jnp.swapaxes(half, 1, 2), half), 0, 2)
@@ -178,7 +190,9 @@ def squares(info: Information, ar: jax.Array, rows: jax.Array) -> jax.Array:
     array (n_rows, n_targets)
         Variance of each contrast per unit of noise variance.
     """
-    if not info.orders:
+    if info.grid is not None:
+        return grid_squares(info.grid, ar, rows)
+    if not ar.shape[0]:
         return jnp.broadcast_to(
             jnp.sum(rows**2, axis=1)[:, None], (rows.shape[0], ar.shape[1])
         )

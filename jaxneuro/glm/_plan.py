@@ -1,5 +1,6 @@
 """One block of targets: from data to estimates."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from ..core.batch import Sliceable
 from ..core.linalg import Factor, dot
 from ..core.struct import static, struct
+from ._arma import Filter, make_grid, reml
 from ._blocks import cast, map_targets
 from ._gls import Information, information, solve
 from ._noise import (
@@ -21,9 +23,10 @@ from ._noise import (
     stretches,
     weigh,
 )
+from ._tukey import Waves, make_waves, tapered, whiten
 from ._yule import Moments, estimate, lag_sums, moments
 
-__all__ = ["Plan", "fit_block", "make_plan", "pooled_ar"]
+__all__ = ["Plan", "extra_size", "fit_block", "make_plan", "pooled_ar"]
 
 _N_LEVEL = 16  # scans
 
@@ -59,6 +62,10 @@ class Plan:
         Of the autoregression.
     compat : {None, "nilearn"}
         Conventions.
+    search : Filter or None
+        For ARMA(1,1): what its grid needs.
+    waves : Waves or None
+        For tapered autocorrelations: the design in waves.
     """
 
     q: np.ndarray
@@ -75,10 +82,13 @@ class Plan:
     divisor: float = static()  # type: ignore[assignment]  # a dataclass field
     order: int = static()  # type: ignore[assignment]  # a dataclass field
     compat: str | None = static()  # type: ignore[assignment]  # a dataclass field
+    search: Filter | None = None
+    waves: Waves | None = None
 
 
 def make_plan(
     design: Factor,
+    kind: str,
     order: int,
     run_id: np.ndarray,
     keep: np.ndarray,
@@ -92,8 +102,10 @@ def make_plan(
     ----------
     design : Factor
         Of the scans that are used.
+    kind : {"ar", "global", "arma", "tukey"}
+        Family of the noise.
     order : int
-        Of the autoregression.
+        Of the autoregression; lag at which the taper ends; 2 for ARMA(1,1).
     run_id, keep : array (n_times,)
         Run of each scan, and whether it is used.
     dof : float
@@ -109,7 +121,14 @@ def make_plan(
     q, basis = design.q, design.basis
     exact = compat is None
     parts, pairs, bias, info = (), None, None, information((), ())[0]
-    if order:
+    search, waves = None, None
+    if kind == "arma":
+        grid, search = make_grid(q, run_id, keep)
+        info = replace(info, grid=grid)
+    elif kind == "tukey":
+        spectrum, waves = make_waves(q, run_id, keep, order)
+        info = replace(info, spectrum=spectrum)
+    elif order:
         parts = stretches(run_id, keep, order, stationary=exact)
         (pairs,) = stretches(run_id, keep, order, stationary=False)
         orders = tuple(part.order for part in parts)
@@ -135,7 +154,30 @@ def make_plan(
         divisor=dof if exact else float(q.shape[0] - basis.shape[0]),
         order=order,
         compat=compat,
+        search=search,
+        waves=waves,
     )
+
+
+def extra_size(plan: Plan) -> int:
+    """Count what the noise model holds of each target besides the data.
+
+    Parameters
+    ----------
+    plan : Plan
+        The design.
+
+    Returns
+    -------
+    int
+        Numbers of a target.
+    """
+    if plan.search is not None:
+        return 2 * plan.search.penalty.size
+    if plan.waves is not None:
+        n_circle, n_columns = plan.waves.design.shape
+        return 2 * n_circle + 2 * n_columns**2
+    return 0
 
 
 @jax.jit
@@ -167,6 +209,15 @@ def fit_block(
     seen = jnp.max(jnp.abs(x), axis=0)
     if plan.order == 0:
         squares, ar = jnp.sum(e**2, axis=0), jnp.zeros((0, y.shape[1]), y.dtype)
+    elif plan.search is not None:
+        assert plan.information.grid is not None
+        step, squares, ar = reml(plan.information.grid, plan.search, e)
+        x = x + step
+    elif plan.waves is not None:
+        assert plan.information.spectrum is not None
+        ar = tapered(plan.waves, e)
+        step, squares = whiten(plan.information.spectrum, plan.waves, e, ar)
+        x = x + step
     else:
         ar = _coefficients(plan, e) if given is None else given
         squares, inner = jnp.zeros_like(mean), jnp.zeros_like(x)
