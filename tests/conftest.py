@@ -3,6 +3,8 @@
 import gc
 import itertools
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 # Workers that share the cores would wait for each other's BLAS threads.
@@ -18,6 +20,15 @@ import jax
 import numpy as np
 import pytest
 
+PEAK = """
+from pathlib import Path
+
+def peak(reset=False):
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+"""
 MAPS, TESTS = Path("/proc/self/maps"), itertools.count(1)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -86,3 +97,20 @@ def shared():
     if not (folder / "golden").is_dir():
         pytest.skip("the folder of reference numbers and recordings is not here")
     return folder
+
+
+@pytest.fixture
+def in_child():
+    """Run code in a fresh process, where `peak` gives its most bytes; what it prints.
+
+    They are counted from the last ``peak(reset=True)`` on.
+    """
+    if sys.platform != "linux":
+        pytest.skip("peaks of memory are read from /proc")
+
+    def run(code, *arguments):
+        command = [sys.executable, "-c", PEAK + code, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    return run

@@ -60,3 +60,31 @@ def test_errors(stack, make_variables, X, lags):
     X[3, 1] = np.nan
     with pytest.raises(ValueError, match="X has 1 NaN or infinite values"):
         dstrf.measures(stack(), make_variables(), X, lags)
+
+
+MEMORY = """
+import jax.numpy as jnp
+import numpy as np
+from jaxneuro import Lags, dstrf
+
+rng = np.random.default_rng(0)
+
+def apply(coef, x):
+    return jnp.tanh(0.03 * jnp.einsum("blf,lft->bt", x, coef))
+
+for n_trials, n_targets in [(1, 40), (2, 80)]:
+    coef = jnp.asarray(rng.standard_normal((21, 128, n_targets)), jnp.float32)
+    X = rng.standard_normal((n_trials * 400, 128)).astype(np.float32)
+    trial = np.repeat(np.arange(n_trials), 400)
+    peak(reset=True)
+    found = dstrf.measures(apply, coef, X, Lags(0, 20, 1), trial_id=trial)
+    assert found["complexity"].shape == (n_trials, n_targets)
+    print(peak())
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_trials_or_targets(in_child):
+    """The dSTRF is 170 MB at first, about what is held, and then 690 MB."""
+    small, large = map(int, in_child(MEMORY))
+    assert large < small + 200e6
