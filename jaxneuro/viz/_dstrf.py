@@ -87,7 +87,7 @@ def dstrf(
     ValueError
         If lengths disagree, a moment lies outside, or there are too few Axes.
     """
-    frames, stimulus, resp = _checked(frames, stimulus, resp)
+    frames, stimulus, resp = _checked(frames, lags, stimulus, resp)
     rows = np.rint(np.asarray(times, float) * lags.sfreq).astype(int)
     if rows.size == 0 or rows.min() < 0 or rows.max() >= len(frames):
         raise ValueError(
@@ -171,7 +171,7 @@ def dstrf_film(
     """
     from matplotlib.animation import FuncAnimation
 
-    frames, stimulus, resp = _checked(frames, stimulus, resp)
+    frames, stimulus, resp = _checked(frames, lags, stimulus, resp)
     if step < 1:
         raise ValueError(f"step is {step} but must be 1 or more.")
     axes = dstrf(
@@ -212,6 +212,8 @@ def dstrf_measures(
 ) -> np.ndarray:
     """Draw how nonlinear each target is: mean over trials, and single trials.
 
+    Trials in which a measure is NaN are left out.
+
     Parameters
     ----------
     measures : dict of array (n_trials, n_targets)
@@ -248,7 +250,9 @@ def dstrf_measures(
                 f"{name} has {table.shape[1]} targets but others have {n_targets}."
             )
         table = table * (1e3 / sfreq if name == "temporal_hold" else 1)
-        panel.bar(place, table.mean(0), color=BLUE, width=0.7)
+        # Trials in which a dSTRF is zero throughout have no measure.
+        mean = np.ma.masked_invalid(table).mean(0).filled(np.nan)
+        panel.bar(place, mean, color=BLUE, width=0.7)
         if len(table) > 1:
             at = np.broadcast_to(place, table.shape).ravel()
             panel.plot(at, table.ravel(), ".", color=GREY, markersize=3)
@@ -260,12 +264,17 @@ def dstrf_measures(
 
 
 def _checked(
-    frames: ArrayLike, stimulus: ArrayLike, resp: ArrayLike
+    frames: ArrayLike, lags: Lags, stimulus: ArrayLike, resp: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     check.has_ndim("frames", frames, 3)
     check.has_ndim("stimulus", stimulus, 2)
     frames, stimulus = np.asarray(frames, float), np.asarray(stimulus, float)
     resp = np.asarray(resp, float).ravel()
+    if frames.shape[1] != lags.n_lags:
+        raise ValueError(
+            f"frames has {frames.shape[1]} lags but lags has {lags.n_lags}; give the "
+            "Lags that the dSTRF was computed with."
+        )
     for name, part in (("stimulus", stimulus), ("resp", resp)):
         check.same_length("frames", frames, name, part, "time points")
     return frames, stimulus, resp

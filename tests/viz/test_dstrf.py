@@ -56,10 +56,11 @@ def test_film_of_one_band(data):
 
 def test_measures(inside, rng):
     measures = {"complexity": rng.random((3, 4)), "temporal_hold": rng.random((3, 4))}
+    measures["temporal_hold"][2, 1] = np.nan
     axes = viz.dstrf_measures(measures, 100.0, names=["a", "b", "c", "d"])
     assert [ax.get_title() for ax in axes] == ["Complexity", "Temporal hold (ms)"]
     bars = [bar.get_height() for bar in axes[1].patches]
-    np.testing.assert_allclose(bars, 10 * measures["temporal_hold"].mean(0))
+    np.testing.assert_allclose(bars, 10 * np.nanmean(measures["temporal_hold"], 0))
     assert [tick.get_text() for tick in axes[0].get_xticklabels()] == list("abcd")
     inside(axes[0])
 
@@ -72,6 +73,8 @@ def test_errors(data):
         viz.dstrf(frames, LAGS, stimulus, resp[:7], [0.5])
     with pytest.raises(ValueError, match="frames has shape .* must be three"):
         viz.dstrf(frames[0], LAGS, stimulus, resp, [0.5])
+    with pytest.raises(ValueError, match="frames has 7 lags but lags has 6; give the"):
+        viz.dstrf(frames, Lags(0.0, 0.05, 100), stimulus, resp, [0.5])
     with pytest.raises(ValueError, match="step is 0 but must be 1 or more"):
         viz.dstrf_film(frames, LAGS, stimulus, resp, step=0)
     with pytest.raises(ValueError, match="b has 3 targets but others have 2"):
