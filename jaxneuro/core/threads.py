@@ -1,9 +1,9 @@
 """Independent pieces of work side by side on the cores of a CPU."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
 from typing import TypeVar
@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from .progress import track
 
-__all__ = ["settings", "side_by_side"]
+__all__ = ["one_blas_thread", "side_by_side"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -59,35 +59,31 @@ def side_by_side(
         n_threads = 1
     if n_threads < 2:
         return [function(item) for item in track(items, show=show, desc=desc)]
-    same = settings()
+    # These switches belong to a thread.
+    x64 = jnp.zeros(()).dtype == jnp.float64
+    device = jax.config.jax_default_device  # type: ignore[attr-defined]  # made late
 
     def work(item: Item) -> Result:
-        with same():
+        with jax.enable_x64(x64), jax.default_device(device):
             return jax.block_until_ready(function(item))
 
-    with _libraries().limit(limits=1), ThreadPoolExecutor(n_threads) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(n_threads) as pool:
         bar = track(items, show=show, desc=desc)
         return [result for result, _ in zip(pool.map(work, items), bar, strict=True)]
 
 
-def settings() -> Callable[[], AbstractContextManager]:
-    """Carry JAX's settings to other threads, as each has its own.
+def one_blas_thread() -> AbstractContextManager:
+    """Hold the BLAS of NumPy and SciPy to the calling thread.
+
+    Its other threads spin for tens of milliseconds after a small factorisation, on the
+    cores that JAX then needs.
 
     Returns
     -------
-    function
-        Makes a context in which precision and default device are those of the thread
-        that called :func:`settings`.
+    context manager
+        For the whole process; the numbers of threads come back at its end.
     """
-    x64 = jnp.zeros(()).dtype == jnp.float64
-    device = jax.config.jax_default_device  # type: ignore[attr-defined]  # made late
-
-    @contextmanager
-    def same() -> Iterator[None]:
-        with jax.enable_x64(x64), jax.default_device(device):
-            yield
-
-    return same
+    return _libraries().limit(limits=1)
 
 
 @cache

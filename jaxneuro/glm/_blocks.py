@@ -1,10 +1,7 @@
 """Blocks of targets: in from anything that can be sliced, out to host memory."""
 
-import os
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,15 +10,12 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from ..core.batch import Sliceable, aligned, float_dtype, read_columns
-from ..core.threads import settings
+from ..core.batch import ALIGNMENT, Sliceable, aligned, float_dtype, read_columns
 
 __all__ = ["cast", "compute_dtype", "map_targets"]
 
-_CACHE, _DEVICE = 1 << 20, 256 << 20  # bytes of a block on CPU and on accelerators
-_BLOCKS = 8  # that a thread copies in at once
-_READ = 64 << 20  # bytes that are read from disk at once
-_MAX_THREADS = 16
+_CACHE, _DEVICE = 5 << 20, 256 << 20  # bytes of a block on CPU and on accelerators
+_READ = 64 << 20  # bytes that are read or copied at once
 
 
 def compute_dtype(Y: Sliceable | jax.Array) -> np.dtype:
@@ -124,107 +118,119 @@ def _on_device(kernel: Callable, arrays: tuple, size: int, dtype: np.dtype) -> A
 def _on_host(
     kernel: Callable, arrays: Sequence, size: int, dtype: np.dtype, on_cpu: bool
 ) -> Any:
-    """Write results in place, a few blocks at a time.
-
-    Each thread copies some blocks to memory of its own, that it keeps, and computes
-    them one by one in the cache of its core.
-    """
+    """Compute in one program what memory holds, in a few what must be read."""
     n_targets = arrays[0].shape[1]
-    n_threads = min(os.cpu_count() or 1, _MAX_THREADS) if on_cpu else 2
-    # Few calls, but several for each thread.
-    most = min(_BLOCKS, n_targets // (size * 4 * n_threads)) if on_cpu else 1
-    n_blocks = max(1, most)
-    width = n_blocks * size
-    starts = _starts(n_targets, width)
-    # A batch of factorisations waits on one of XLA's threads for the others: with one
-    # such batch for each of them, all would wait for ever.
-    at_once = max(1, n_threads - 1)
-    turn = threading.Semaphore(at_once)
-    # A core for each computation; a single one has all of them.
-    one_core = on_cpu and len(starts) > 1 and at_once > 1
-    compute = _compiled(one_core)
     if not isinstance(kernel, partial):
         kernel = partial(kernel)
     what = (kernel.func, tuple(kernel.keywords.items()), kernel.args)
-    shapes = tuple(jax.ShapeDtypeStruct((a.shape[0], width), dtype) for a in arrays)
-    out = jax.tree.map(
-        lambda x: aligned((*x.shape[:-1], n_targets), x.dtype),
-        compute.eval_shape(*what, shapes, n_blocks=n_blocks),
-    )
-    own, same = threading.local(), settings()
-
-    def work(chunks: list, low: int, start: int) -> None:
-        with same():
-            if not hasattr(own, "memory"):
-                own.memory = [aligned(s.shape, s.dtype) for s in shapes]
-            for memory, chunk in zip(own.memory, chunks, strict=True):
-                where = slice(start - low, start - low + width)
-                np.copyto(memory, chunk[:, where], casting="unsafe")
-            # Without a copy on CPU, where the result is awaited before the next one.
-            data = tuple(jax.device_put(memory) for memory in own.memory)
-            with turn:
-                result = jax.block_until_ready(compute(*what, data, n_blocks=n_blocks))
-
-            def store(whole: np.ndarray, block: jax.Array) -> None:
-                whole[..., start : start + width] = np.asarray(block)
-
-            jax.tree.map(store, out, result)
-
-    in_memory = all(type(array) is np.ndarray for array in arrays)
-    stored = sum(array.shape[0] * array.dtype.itemsize for array in arrays)
-    together = len(starts)
-    if not in_memory:
-        together = max(1, _READ // max(stored * width, 1))
-    with ThreadPoolExecutor(n_threads) as pool:
-        for first in range(0, len(starts), together):
-            group = starts[first : first + together]
-            low, high = group[0], group[-1] + width
-            chunks = [_held(array, low, high) for array in arrays]
-            list(pool.map(partial(work, chunks, low), group))
+    if on_cpu and 0 < 2 * size <= n_targets:
+        shared = [_shared(array, size, dtype) for array in arrays]
+        if all(each is not None for each in shared):
+            sources, shifts = zip(*shared, strict=True)
+            found = _blocks_of(*what, sources, size=size, shifts=shifts)
+            return jax.tree.map(np.asarray, jax.block_until_ready(found))
+    n_rows = sum(array.shape[0] for array in arrays)
+    n_blocks = _READ // max(n_rows * dtype.itemsize * size, 1) if on_cpu else 1
+    width = min(n_targets, max(1, n_blocks) * size)
+    out: Any = None
+    for start in _starts(n_targets, width):
+        chunk = tuple(_copied(array, start, start + width, dtype) for array in arrays)
+        found = _blocks_of(*what, chunk, size=size, shifts=(0,) * len(chunk))
+        if out is None:
+            out = jax.tree.map(partial(_empty, n_targets), found)
+        jax.tree.map(partial(_store, start), out, found)
     return out
 
 
-def _held(source: Sliceable, low: int, high: int) -> np.ndarray:
-    """Give a range of targets in memory, where it may be already."""
-    if type(source) is np.ndarray:
-        return source[:, low:high]
-    return read_columns(source, low, high, source.dtype)
+def _empty(n_targets: int, block: jax.Array) -> np.ndarray:
+    return aligned((*block.shape[:-1], n_targets), block.dtype)
 
 
-@cache
-def _compiled(one_core: bool) -> Any:
-    """Compile :func:`_blocks_of`, for one core or for all."""
-    options = {"xla_cpu_multi_thread_eigen": False} if one_core else None
-    names = ("func", "options", "n_blocks")
-    return jax.jit(_blocks_of, static_argnames=names, compiler_options=options)
+def _store(start: int, whole: np.ndarray, block: jax.Array) -> None:
+    whole[..., start : start + block.shape[-1]] = np.asarray(block)
 
 
+def _copied(source: Any, low: int, high: int, dtype: np.dtype) -> jax.Array:
+    """Bring a range of targets into memory of its own, which XLA takes as it is."""
+    if type(source) is not np.ndarray:
+        source, low, high = read_columns(source, low, high, source.dtype), 0, high - low
+    memory = aligned((source.shape[0], high - low), dtype)
+    np.copyto(memory, source[:, low:high], casting="unsafe")
+    return jax.device_put(memory)
+
+
+def _shared(source: Any, size: int, dtype: np.dtype) -> tuple[Any, int] | None:
+    """Show XLA an array where it lies, and say by how many targets it is shifted.
+
+    XLA's CPU takes host memory without a copy only from multiples of 64 bytes, where
+    NumPy's arrays rarely begin. Rows from the next such byte on hold the same numbers
+    some targets further to the left; what is missing, the last row and the first
+    block, is copied.
+    """
+    plain = type(source) is np.ndarray and source.flags.c_contiguous
+    if not plain or source.dtype != dtype:
+        return None
+    if source.shape[0] < 2:
+        return _copied(source, 0, source.shape[1], dtype), 0
+    shift, odd = divmod(-source.ctypes.data % ALIGNMENT, dtype.itemsize)
+    if odd or shift >= size:
+        return None
+    if shift == 0:
+        return jax.device_put(source), 0
+    n_rows, n_targets = source.shape
+    whole = source.reshape(-1)[shift : shift + (n_rows - 1) * n_targets]
+    first = np.ascontiguousarray(source[:, :size])
+    return jax.device_put((whole.reshape(n_rows - 1, -1), source[-1:], first)), shift
+
+
+def _block(source: Any, shift: int, start: jax.Array, size: int) -> jax.Array:
+    """Take a block of targets from what :func:`_shared` gives."""
+
+    def part(array: jax.Array, at: jax.Array) -> jax.Array:
+        return jax.lax.dynamic_slice_in_dim(array, at, size, axis=1)
+
+    if not shift:
+        return part(source, start)
+    rows, last, first = source
+    return jax.lax.cond(
+        start == 0,
+        lambda: first,
+        lambda: jnp.concatenate([part(rows, start - shift), part(last, start)]),
+    )
+
+
+@partial(jax.jit, static_argnames=("func", "options", "size", "shifts"))
 def _blocks_of(
-    func: Callable, options: tuple, args: tuple, arrays: tuple, *, n_blocks: int
+    func: Callable,
+    options: tuple,
+    args: tuple,
+    sources: tuple,
+    *,
+    size: int,
+    shifts: tuple[int, ...],
 ) -> Any:
-    """Apply a kernel to the blocks of one chunk, in a loop."""
+    """Apply a kernel to one block after the other, the last two of which overlap."""
     kernel = partial(func, *args, **dict(options))
-    if n_blocks == 1:
-        return kernel(*arrays)
-    width = arrays[0].shape[1]
-    size = width // n_blocks
+    n_targets = jax.tree.leaves(sources)[0].shape[1]
+    if n_targets <= size:
+        return kernel(*sources)
+
+    def blocks(index: jax.Array) -> tuple:
+        start = jnp.minimum(index * size, n_targets - size)
+        return start, [
+            _block(source, shift, start, size)
+            for source, shift in zip(sources, shifts, strict=True)
+        ]
 
     def step(index: jax.Array, out: Any) -> Any:
-        blocks = (
-            jax.lax.dynamic_slice_in_dim(array, index * size, size, axis=1)
-            for array in arrays
-        )
+        start, arrays = blocks(index)
 
         def put(whole: jax.Array, block: jax.Array) -> jax.Array:
             axis = whole.ndim - 1
-            return jax.lax.dynamic_update_slice_in_dim(whole, block, index * size, axis)
+            return jax.lax.dynamic_update_slice_in_dim(whole, block, start, axis)
 
-        return jax.tree.map(put, out, kernel(*blocks))
+        return jax.tree.map(put, out, kernel(*arrays))
 
-    empty = jax.tree.map(
-        lambda x: jnp.zeros((*x.shape[:-1], width), x.dtype),
-        jax.eval_shape(
-            kernel, *(jax.ShapeDtypeStruct((a.shape[0], size), a.dtype) for a in arrays)
-        ),
-    )
-    return jax.lax.fori_loop(0, n_blocks, step, empty)
+    shapes = jax.eval_shape(lambda: kernel(*blocks(jnp.int32(0))[1]))
+    out = jax.tree.map(lambda x: jnp.zeros((*x.shape[:-1], n_targets), x.dtype), shapes)
+    return jax.lax.fori_loop(0, -(-n_targets // size), step, out)

@@ -15,6 +15,7 @@ from ..core import check
 from ..core.batch import Sliceable
 from ..core.linalg import factor
 from ..core.struct import static, struct
+from ..core.threads import one_blas_thread
 from ._blocks import cast, compute_dtype, map_targets
 from ._gls import Information
 from ._plan import extra_size, fit_block, make_plan, pooled_ar
@@ -161,10 +162,11 @@ def fit(
             "one, or use compat=None."
         )
     dtype = compute_dtype(Y)
-    design = factor(X[keep])
-    _warn_condition(design.condition)
-    dof = _dof(X[keep], design.rank, order, compat)
-    plan = make_plan(design, kind, order, run_id, keep, dof=dof, compat=compat)
+    with one_blas_thread():
+        design = factor(X[keep])
+        _warn_condition(design.condition)
+        dof = _dof(X[keep], design.rank, order, compat)
+        plan = make_plan(design, kind, order, run_id, keep, dof=dof, compat=compat)
     if plan.global_mean is not None and plan.ones is not None:
         plan = replace(plan, global_mean=_global_mean(plan.ones, Y))
     arrays = (Y,)

@@ -204,21 +204,24 @@ def fit_block(
     ar : array (order, n_targets)
         Autoregressive coefficients.
     """
-    e, x, mean = _split(plan, y)
+    z, x, mean = _coordinates(plan, y)
     # A constant says nothing, and what rounding leaves of it is no residual.
     seen = jnp.max(jnp.abs(x), axis=0)
     if plan.order == 0:
-        squares, ar = jnp.sum(e**2, axis=0), jnp.zeros((0, y.shape[1]), y.dtype)
+        squares, ar = _rest(plan, z, x, mean), jnp.zeros((0, y.shape[1]), y.dtype)
     elif plan.search is not None:
         assert plan.information.grid is not None
+        e = _residuals(plan, z, x, mean)
         step, squares, ar = reml(plan.information.grid, plan.search, e)
         x = x + step
     elif plan.waves is not None:
         assert plan.information.spectrum is not None
+        e = _residuals(plan, z, x, mean)
         ar = tapered(plan.waves, e)
         step, squares = whiten(plan.information.spectrum, plan.waves, e, ar)
         x = x + step
     else:
+        e = _residuals(plan, z, x, mean)
         ar = _coefficients(plan, e) if given is None else given
         squares, inner = jnp.zeros_like(mean), jnp.zeros_like(x)
         found = step_down(ar, plan.information.orders)
@@ -271,8 +274,8 @@ def pooled_ar(plan: Plan, Y: Sliceable | jax.Array, dtype: np.dtype) -> Any:
 def _lag_ratios(plan: Plan, y: jax.Array) -> jax.Array:
     """Lag products of residuals over their sum of squares, NaN for a constant."""
     assert plan.pairs is not None
-    e, x, _ = _split(plan, y)
-    sums = lag_sums(e, plan.pairs)
+    z, x, mean = _coordinates(plan, y)
+    sums = lag_sums(_residuals(plan, z, x, mean), plan.pairs)
     dead = (jnp.max(jnp.abs(x), axis=0) == 0) | ~jnp.isfinite(sums[0])
     return jnp.where(dead[None], jnp.nan, sums / jnp.where(dead, 1, sums[0])[None])
 
@@ -289,16 +292,34 @@ def _centered(y: jax.Array) -> tuple[jax.Array, jax.Array]:
     return y - level[None], level
 
 
-def _split(plan: Plan, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Least squares residuals, coordinates, and the level that these leave out."""
+def _coordinates(plan: Plan, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Split data into a level, the rest, and its coordinates along the design."""
     if plan.rows is not None:
         y = y[plan.rows]
     z, mean = _centered(y)
-    x = dot(plan.q.T, z)
+    return z, dot(plan.q.T, z), mean
+
+
+def _residuals(plan: Plan, z: jax.Array, x: jax.Array, mean: jax.Array) -> jax.Array:
+    """Least squares residuals."""
     e = z - dot(plan.q, x)
     if plan.ones is not None:
         e = e + plan.ones[:, None] * mean[None]
-    return e, x, mean
+    return e
+
+
+def _rest(plan: Plan, z: jax.Array, x: jax.Array, mean: jax.Array) -> jax.Array:
+    """Sum of squared residuals."""
+
+    def exact() -> jax.Array:
+        return jnp.sum(_residuals(plan, z, x, mean) ** 2, axis=0)
+
+    if plan.ones is not None:
+        return exact()
+    total = jnp.sum(z**2, axis=0)
+    rest = total - jnp.sum(x**2, axis=0)
+    # Half the work, where no difference loses more than three bits.
+    return jax.lax.cond(jnp.any(rest < total / 8), exact, lambda: rest)
 
 
 def _coefficients(plan: Plan, e: jax.Array) -> jax.Array:

@@ -1,5 +1,4 @@
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -67,12 +66,8 @@ def test_in_turn_while_jax_traces():
     np.testing.assert_allclose(total(jnp.ones(2)), 6.0)
 
 
-def test_other_threads_have_the_settings_of_the_one_that_asks(x64):
-    same = threads.settings()
-
-    def kind(_):
-        with same():
-            return jnp.zeros(()).dtype
-
-    with ThreadPoolExecutor(1) as pool:
-        assert list(pool.map(kind, [0])) == [jnp.float64]
+def test_one_blas_thread_for_the_host():
+    before = blas_threads()
+    with threads.one_blas_thread():
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == before

@@ -327,3 +327,31 @@ def test_errors(rng):
         glm.fit(rng.standard_normal((N, 70)), Y)
     with pytest.raises(ValueError, match="X has 4 NaN"):
         glm.fit(np.where(np.arange(N)[:, None] + np.arange(5) == 3, np.nan, X), Y)
+
+
+@pytest.mark.parametrize("shift", [0, 1, 5])
+def test_memory_that_begins_anywhere_is_shared(rng, shift, dtype, monkeypatch):
+    from jaxneuro.glm import _blocks
+
+    monkeypatch.setattr(_blocks, "_CACHE", 1)  # blocks of 128 targets
+    X, Y = make_design(), rng.standard_normal((N, 700)).astype(dtype)
+    whole = _blocks.aligned((Y.size + 16,), dtype)
+    moved = whole[shift : shift + Y.size].reshape(Y.shape)
+    moved[:] = Y
+    source, found = _blocks._shared(moved, 128, np.dtype(dtype))
+    assert found == -shift % (64 // np.dtype(dtype).itemsize)
+    first = source if shift == 0 else source[0]
+    assert first.unsafe_buffer_pointer() % 64 == 0
+    fit = glm.fit(X, moved)
+    basis = np.linalg.pinv(X)
+    assert_allclose(fit.coef, basis @ Y, rtol=1e-3, atol=1e-4)
+
+
+def test_residuals_that_are_small_beside_the_data_keep_their_digits(rng, dtype):
+    X, noise = make_design(), 1e-3 * rng.standard_normal((N, 300))
+    Y = (X @ rng.standard_normal((X.shape[1], 300)) + noise).astype(dtype)
+    dof = N - np.linalg.matrix_rank(X)
+    projector = np.eye(N) - X @ np.linalg.pinv(X)
+    expected = np.sum((projector @ Y.astype(float)) ** 2, axis=0) / dof
+    tolerance = 1e-9 if dtype == np.float64 else 2e-3
+    assert_allclose(glm.fit(X, Y).variance, expected, rtol=tolerance)
