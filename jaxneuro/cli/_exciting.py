@@ -11,30 +11,20 @@ from .. import mei, nn, viz
 from ._panels import canvas
 from .report import Figure, Table
 
-__all__ = ["Found", "Rescaled", "excite", "figures", "ready", "table", "words"]
+__all__ = ["Found", "excite", "figures", "ready", "table", "words"]
 
 MOST_SHOWN = 6
 
 
 @dataclasses.dataclass(frozen=True)
-class Rescaled:
-    """A network that sees images of another unit, ``shift + gain * image``."""
+class _Unit:
+    """Another unit of images, ``shift + gain * image``."""
 
-    apply: Callable
     shift: float
     gain: float
 
-    def __call__(self, variables: Any, images: jax.Array) -> jax.Array:
-        """Respond to images of the new unit."""
-        return self.apply(variables, self.shift + self.gain * images)
-
-
-class _Narrowing(Rescaled):
-    """The same for a network that can specialise itself to one target."""
-
-    def narrow(self, variables: Any, target: jax.Array) -> tuple[Callable, Any]:
-        apply, own = self.apply.narrow(variables, target)  # type: ignore[attr-defined]  # asked for before
-        return Rescaled(apply, self.shift, self.gain), own
+    def __call__(self, images: jax.Array) -> jax.Array:
+        return self.shift + self.gain * images
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,7 +55,7 @@ class Found:
 
 def ready(
     fit: nn.TrainResult, shift: float, gain: float
-) -> tuple[Rescaled, Any, int | None]:
+) -> tuple[Callable, Any, int | None]:
     """Prepare a trained network for images of range 0 to 1.
 
     Parameters
@@ -77,13 +67,14 @@ def ready(
 
     Returns
     -------
-    Rescaled
+    function
         Network, folded where it can be.
     pytree
         Its variables.
     int, or None
         Number of members.
     """
+    unit = _Unit(shift, gain)
     n_members = None if np.ndim(fit.best_epoch) == 0 else len(fit.best_epoch)
     variables = jax.tree.map(jax.numpy.asarray, fit.variables)
     one = variables
@@ -92,14 +83,14 @@ def ready(
     try:
         apply, folded = nn.fold(fit.apply, one)  # type: ignore[arg-type]  # others raise TypeError
     except TypeError:
-        return Rescaled(fit.apply, shift, gain), variables, n_members
+        return nn.FrontedNetwork(unit, fit.apply), variables, n_members
     if n_members is not None:
         folded = jax.vmap(lambda own: nn.fold(fit.apply, own)[1])(variables)  # type: ignore[arg-type]  # as above
-    return _Narrowing(apply, shift, gain), folded, n_members
+    return nn.FrontedNetwork(unit, apply), folded, n_members
 
 
 def excite(
-    network: tuple[Rescaled, Any, int | None],
+    network: tuple[Callable, Any, int | None],
     images: np.ndarray,
     targets: np.ndarray,
     *,

@@ -13,6 +13,7 @@ import optax
 from jax.typing import ArrayLike
 
 from ..core import check
+from ..core.fronted import FrontedNetwork
 from ..core.struct import struct
 from ..signal import gabor
 from ._ascent import ascend
@@ -118,12 +119,11 @@ def best_gabor(
     }
     show = partial(_show, apply, variables, size, chosen, n_members, (low, high))
     found = _search(show, bank, levels, batch_size, n_starts)
-    kind = _Narrowing if hasattr(apply, "narrow") else _Drawn
-    drawn = kind(apply=apply, shape=size, bounds=(low, high))
+    draw = _Drawing(shape=size, bounds=(low, high))
     packed = _packed(bank, found, levels, size)
     low_edge, high_edge = _edges(size)
     climbed = ascend(
-        drawn,
+        FrontedNetwork(draw, apply),
         variables,
         packed,
         targets,
@@ -133,7 +133,7 @@ def best_gabor(
         mask=np.arange(8)[None] < 6,
         n_members=n_members,
     )
-    return _chosen(drawn, climbed, packed)
+    return _chosen(draw, climbed, packed)
 
 
 def _each(name: str, value: ArrayLike, n: int, dtype: jnp.dtype) -> jax.Array:
@@ -203,31 +203,18 @@ class _Bounds:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Drawn:
-    """A network that sees packed parameters (n, 1, 8, 1) as the images they draw."""
+class _Drawing:
+    """Draw packed parameters (n, 1, 8, 1) as images (n, height, width, channels)."""
 
-    apply: Callable
     shape: tuple[int, ...]
     bounds: tuple
 
-    def __call__(self, variables: Any, packed: jax.Array) -> jax.Array:
-        return self.apply(variables, self.draw(packed))
-
-    def draw(self, packed: jax.Array, bring: Callable = brought) -> jax.Array:
-        """Images (n, height, width, channels)."""
+    def __call__(self, packed: jax.Array, bring: Callable = brought) -> jax.Array:
         numbers = packed[:, 0, :, 0]
         images = gabor(self.shape[:2], **vars(_unpacked(numbers, self.shape)))
         images = jnp.broadcast_to(images[..., None], (numbers.shape[0], *self.shape))
         one = partial(bring, bounds=self.bounds)
         return jax.vmap(one)(images, numbers[:, 6], numbers[:, 7])
-
-
-class _Narrowing(_Drawn):
-    """The same for a network that can specialise itself to one target."""
-
-    def narrow(self, variables: Any, target: jax.Array) -> tuple[Callable, Any]:
-        apply, own = self.apply.narrow(variables, target)  # type: ignore[attr-defined]  # asked for before
-        return _Drawn(apply=apply, shape=self.shape, bounds=self.bounds), own
 
 
 def _packed(
@@ -273,12 +260,12 @@ def _optimizer(n_steps: int) -> optax.GradientTransformation:
     return optax.adam(optax.cosine_decay_schedule(_STEP, n_steps, alpha=0.05))
 
 
-def _chosen(drawn: _Drawn, climbed: MEI, packed: jax.Array) -> MEI:
+def _chosen(draw: _Drawing, climbed: MEI, packed: jax.Array) -> MEI:
     """Keep the best start of each target, or what it began with if that is better."""
     n_targets, n_starts = packed.shape[:2]
     both = jnp.concatenate([climbed.images, packed], axis=1)
-    images = _drawing(drawn, both.reshape(-1, *packed.shape[2:]))
-    images = images.reshape(n_targets, 2 * n_starts, *drawn.shape)
+    images = _drawn(draw, both.reshape(-1, *packed.shape[2:]))
+    images = images.reshape(n_targets, 2 * n_starts, *draw.shape)
     ends = jnp.concatenate([climbed.responses[-1], climbed.responses[0]], axis=1)
     # Images that the range keeps from the contrast are NaN, and no candidates.
     allowed = jnp.isfinite(images).all((2, 3, 4)) & jnp.isfinite(ends)
@@ -309,5 +296,5 @@ def _chosen(drawn: _Drawn, climbed: MEI, packed: jax.Array) -> MEI:
 
 
 @partial(jax.jit, static_argnums=0)
-def _drawing(drawn: _Drawn, packed: jax.Array) -> jax.Array:
-    return drawn.draw(packed, matched)
+def _drawn(draw: _Drawing, packed: jax.Array) -> jax.Array:
+    return draw(packed, matched)

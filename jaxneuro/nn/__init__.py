@@ -1,5 +1,6 @@
 """Networks that predict responses, and their training."""
 
+from ..core.fronted import FrontedNetwork
 from ._causal import CausalCore
 from ._cores import ConvCore
 from ._data import Samples
@@ -7,7 +8,7 @@ from ._encoder import Encoder, Shifter
 from ._ensemble import train_ensemble
 from ._folded import Folded, fold
 from ._functional import CausalLayer, Network, functional
-from ._gabor import FrontedNetwork, GaborFront
+from ._gabor import GaborFront
 from ._losses import correlation_loss, gaussian_loss, poisson_loss
 from ._penalties import Penalty, group_sparsity, l1, l2, laplace
 from ._points import GaussianReadout, PyramidReadout

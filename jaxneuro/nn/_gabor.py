@@ -12,13 +12,14 @@ from flax import nnx
 from jax.typing import ArrayLike
 
 from ..core import check
+from ..core.fronted import FrontedNetwork
 from ..core.linalg import dot
 from ..signal import gabor_energy, gabor_layout
 from ._cores import ConvCore
 from ._encoder import Encoder
 from ._readouts import DenseReadout
 
-__all__ = ["FrontedNetwork", "GaborFront"]
+__all__ = ["GaborFront"]
 
 _BLOCK = 256  # images at a time
 # Luminance, red against green, blue against yellow.
@@ -186,7 +187,7 @@ class GaborFront:
         weights[...] = 0.1 * weights[...]
         return net
 
-    def network(self, apply: Callable) -> "FrontedNetwork":
+    def network(self, apply: Callable) -> FrontedNetwork:
         """Join this stage with a network trained on its maps.
 
         Parameters
@@ -226,39 +227,6 @@ class GaborFront:
             "ihwc,rh,kw->irkc", x, rows, columns, precision=jax.lax.Precision.HIGHEST
         )
         return jnp.concatenate([*energies, means], axis=3)
-
-
-@dataclasses.dataclass(frozen=True)
-class FrontedNetwork:
-    """A fixed first stage and the network that was trained on its maps.
-
-    Parameters
-    ----------
-    front : GaborFront
-        From images to maps.
-    apply : Network
-        From variables and maps to responses.
-    """
-
-    front: GaborFront
-    apply: Callable
-
-    def __call__(self, variables: Any, x: jax.Array) -> jax.Array:
-        """Predict responses.
-
-        Parameters
-        ----------
-        variables : pytree of array
-            Of the network.
-        x : array (batch, height, width, channels)
-            Images.
-
-        Returns
-        -------
-        array (batch, n_targets)
-            Responses.
-        """
-        return self.apply(variables, self.front(x))
 
 
 def _floats(block: ArrayLike) -> jax.Array:

@@ -29,6 +29,7 @@ HOST_MODULES = {
     "core.check": "raises",
     "core.checkpoint": "writes to disk",
     "core.folds": "integers, once per fit",
+    "core.fronted": "joins functions",
     "core.multiple": "its row is that of glm.fdr",
     "core.progress": "draws on a terminal",
     "core.struct": "makes classes",
