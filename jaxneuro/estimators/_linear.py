@@ -81,13 +81,7 @@ class Ridge(LinearModel):
     def _fit(
         self, X: np.ndarray, Y: np.ndarray, weight: ArrayLike | None
     ) -> linear.LinearFit:
-        options = self._options()
-        alpha = np.asarray(options.pop("alpha"), float)
-        if not np.isfinite(alpha).all() or (alpha < 0).any():
-            raise ValueError(
-                f"alpha is {self.alpha!r} but must be finite and not negative."
-            )
-        return linear.ridge(X, Y, alpha, sample_weight=weight, **options)
+        return linear.ridge(X, Y, sample_weight=weight, **self._options())
 
 
 class RidgeCV(LinearModel):

@@ -168,7 +168,7 @@ class LinearModel(TargetModel, ABC):
         with precision(self.dtype):
             predictors, targets = self._data(X, y)
             if sample_weight is not None:
-                sample_weight = _weights(sample_weight, self.dtype)
+                sample_weight = np.asarray(sample_weight, self.dtype)
             fit = self._fit(predictors, targets, sample_weight)
         # Host arrays keep float64 when they are pickled or used outside.
         self.fit_: linear.LinearFit = jax.tree.map(np.asarray, fit)
@@ -218,13 +218,3 @@ class LinearModel(TargetModel, ABC):
         if sample_weight is not None:
             return float(super().score(X, y, sample_weight))  # type: ignore[arg-type]  # its own stub wants NumPy arrays
         return float(np.nanmean(np.asarray(self.score_targets(X, y))))
-
-
-def _weights(sample_weight: ArrayLike, dtype: str) -> np.ndarray:
-    weight = np.asarray(sample_weight, dtype)
-    check.finite("sample_weight", weight)
-    if (weight < 0).any() or not (weight > 0).any():
-        raise ValueError(
-            "sample_weight must not be negative, and some of it must be positive."
-        )
-    return weight

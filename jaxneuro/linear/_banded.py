@@ -88,8 +88,9 @@ def banded_ridge_cv(
     Raises
     ------
     ValueError
-        If shapes disagree, an option is unknown, a penalty is not positive, a band
-        has no feature, or neither `key` nor `gammas` is given.
+        If shapes disagree, an option is unknown, `X` has NaN, a penalty is not
+        positive, a weight is negative, a band has no feature, or neither `key` nor
+        `gammas` is given.
 
     References
     ----------

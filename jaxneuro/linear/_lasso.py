@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ..core import check
@@ -18,7 +17,7 @@ from ._lasso_system import (
     system,
 )
 from ._prox import Penalty, walk
-from ._targets import checked, over_targets
+from ._targets import checked, each_alpha, over_targets
 
 __all__ = ["lasso", "lasso_path", "solve", "strengths"]
 
@@ -96,7 +95,7 @@ def lasso(
     options = check_options(l1_ratio, positive, max_iter, tol)
     dtype = checked(X, Y)
     n_targets = check.shape_of(Y)[1]
-    strength = _alpha(alpha, n_targets, dtype)
+    strength = jnp.broadcast_to(each_alpha(alpha, n_targets, dtype), (n_targets,))
     s = _one_fold(X, fit_intercept, sample_weight, dtype)
 
     def block(Y: jax.Array, here: slice) -> tuple:
@@ -290,17 +289,3 @@ def _one_fold(
         scale=True,
         dtype=dtype,
     )
-
-
-def _alpha(alpha: ArrayLike, n_targets: int, dtype: np.dtype) -> jax.Array:
-    if not isinstance(alpha, Tracer):
-        values = np.asarray(alpha, dtype=np.float64)
-        if not np.isfinite(values).all() or (values < 0).any():
-            raise ValueError(f"alpha is {alpha!r} but must be finite and not negative.")
-    strength = jnp.asarray(alpha, dtype)
-    if strength.shape not in ((), (n_targets,)):
-        raise ValueError(
-            f"alpha has shape {strength.shape} but must be a number or have shape "
-            f"({n_targets},), one value per target."
-        )
-    return jnp.broadcast_to(strength, (n_targets,))

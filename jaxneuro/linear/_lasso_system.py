@@ -5,7 +5,6 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ..core.linalg import dot
@@ -170,19 +169,6 @@ def system(
     ValueError
         If weights are negative, not finite or all zero, or differ in number.
     """
-    if sample_weight is not None and not isinstance(sample_weight, Tracer):
-        weight = np.asarray(sample_weight)
-        bad = np.count_nonzero(~np.isfinite(weight) | (weight < 0))
-        if bad:
-            raise ValueError(
-                f"sample_weight has {bad} negative, NaN or infinite values but must "
-                "be finite and not negative."
-            )
-        if not weight.any():
-            raise ValueError(
-                "sample_weight is zero for all samples; at least one weight must be "
-                "above zero."
-            )
     rows = arrange(
         X,
         fold_id,

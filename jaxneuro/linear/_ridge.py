@@ -11,7 +11,7 @@ from ._factor import whole
 from ._records import LinearFit
 from ._rows import Options, arrange
 from ._score import solve_block
-from ._targets import Writable, checked, over_targets
+from ._targets import Writable, checked, each_alpha, over_targets
 
 __all__ = ["METHODS", "check_out", "fits_dual", "ridge"]
 
@@ -72,7 +72,8 @@ def ridge(
     Raises
     ------
     ValueError
-        If shapes disagree or an option is unknown.
+        If shapes disagree, an option is unknown, `X` has NaN, or penalties or weights
+        are negative.
     TypeError
         If `X` or `Y` does not hold real numbers.
 
@@ -90,12 +91,7 @@ def ridge(
     check.choice("method", method, METHODS)
     dtype = checked(X, Y)
     (n_samples, n_features), n_targets = check.shape_of(X), check.shape_of(Y)[1]
-    alpha = jnp.asarray(alpha, dtype)
-    if alpha.shape not in ((), (n_targets,)):
-        raise ValueError(
-            f"alpha has shape {alpha.shape} but must be a number or have shape "
-            f"({n_targets},), one value per target."
-        )
+    alpha = each_alpha(alpha, n_targets, dtype)
     check_out(out, n_features, n_targets)
     if method == "auto" and _has_zero(alpha):
         method = "svd"

@@ -78,8 +78,8 @@ def ridge_cv(
     Raises
     ------
     ValueError
-        If shapes disagree, an option is unknown, folds are not numbered from 0, or
-        a fold is too small for the metric.
+        If shapes disagree, an option is unknown, `X` has NaN, penalties or weights are
+        negative, folds are not numbered from 0, or a fold is too small for the metric.
     TypeError
         If `X` or `Y` does not hold real numbers.
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ..core import check
@@ -120,6 +121,11 @@ def arrange(
     -------
     Rows
         By fold.
+
+    Raises
+    ------
+    ValueError
+        If weights are negative, not finite or all zero, or differ in number.
     """
     data = jnp.asarray(X, dtype)
     take, real = fold_rows(fold_id)
@@ -129,6 +135,8 @@ def arrange(
     if sample_weight is not None:
         weight = check.float_array("sample_weight", sample_weight, ndim=1)
         check.same_length("X", X, "sample_weight", weight, "samples")
+        if not isinstance(weight, Tracer):
+            _check_weight(np.asarray(weight))
         weight = weight.astype(dtype)
     mean, spread = _columns(data, weight)
     if not fit_intercept:
@@ -149,6 +157,20 @@ def arrange(
         x_mean=mean,
         scale=spread,
     )
+
+
+def _check_weight(weight: np.ndarray) -> None:
+    bad = np.count_nonzero(~np.isfinite(weight) | (weight < 0))
+    if bad:
+        raise ValueError(
+            f"sample_weight has {bad} negative, NaN or infinite values but must be "
+            "finite and not negative."
+        )
+    if not weight.any():
+        raise ValueError(
+            "sample_weight is zero for all samples; at least one weight must be above "
+            "zero."
+        )
 
 
 @jax.jit

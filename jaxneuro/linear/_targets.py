@@ -12,7 +12,14 @@ from jax.typing import ArrayLike
 from ..core import batch, check
 from ..core.progress import track
 
-__all__ = ["Writable", "checked", "float_of", "over_targets", "tile_width"]
+__all__ = [
+    "Writable",
+    "checked",
+    "each_alpha",
+    "float_of",
+    "over_targets",
+    "tile_width",
+]
 
 # Targets of one product: on a processor the operands then stay in the cache; an
 # accelerator wants them large.
@@ -53,7 +60,7 @@ def float_of(X: ArrayLike, Y: ArrayLike) -> np.dtype:
 
 
 def checked(X: ArrayLike, Y: ArrayLike) -> np.dtype:
-    """Check the shapes and types of a regression.
+    """Check the shapes and types of a regression, and the values of `X`.
 
     Parameters
     ----------
@@ -72,14 +79,57 @@ def checked(X: ArrayLike, Y: ArrayLike) -> np.dtype:
     TypeError
         If either does not hold real numbers.
     ValueError
-        If either is not two-dimensional, or they differ in length.
+        If either is not two-dimensional or is empty, they differ in length, or `X`
+        has NaN or infinite values.
     """
     check.has_ndim("X", X, 2)
     check.has_ndim("Y", Y, 2)
     check.same_length("X", X, "Y", Y, "samples")
-    for name, data in (("X", X), ("Y", Y)):
+    for name, data, columns in (("X", X, "feature"), ("Y", Y, "target")):
         check.float_array(name, np.zeros(0, _dtype(data)))
+        if 0 in check.shape_of(data):
+            raise ValueError(
+                f"{name} has shape {check.shape_of(data)} but must hold at least one "
+                f"sample and one {columns}."
+            )
+    if not isinstance(X, Tracer):
+        check.finite("X", X)
     return float_of(X, Y)
+
+
+def each_alpha(alpha: ArrayLike, n_targets: int, dtype: np.dtype) -> jax.Array:
+    """Check one penalty, or one for each target.
+
+    Parameters
+    ----------
+    alpha : float or array (n_targets,)
+        Penalty strength.
+    n_targets : int
+        Number of targets.
+    dtype : dtype
+        Float of the computation.
+
+    Returns
+    -------
+    array () or (n_targets,)
+        As given.
+
+    Raises
+    ------
+    ValueError
+        If the shape is neither, or a value is negative or not finite.
+    """
+    if not isinstance(alpha, Tracer):
+        values = np.asarray(alpha, dtype=np.float64)
+        if not np.isfinite(values).all() or (values < 0).any():
+            raise ValueError(f"alpha is {alpha!r} but must be finite and not negative.")
+    strength = jnp.asarray(alpha, dtype)
+    if strength.shape not in ((), (n_targets,)):
+        raise ValueError(
+            f"alpha has shape {strength.shape} but must be a number or have shape "
+            f"({n_targets},), one value per target."
+        )
+    return strength
 
 
 def _dtype(data: ArrayLike) -> np.dtype:

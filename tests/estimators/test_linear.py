@@ -140,8 +140,8 @@ def test_bad_options(data, model, message):
         ({"y": None}, "requires y to be passed"),
         ({"y": np.full((80, 2), np.nan)}, "y has 160 NaN or infinite values"),
         ({"X": np.full((80, 5), np.nan)}, "NaN"),
-        ({"sample_weight": np.zeros(80)}, "sample_weight must not be negative"),
-        ({"sample_weight": -np.ones(80)}, "sample_weight must not be negative"),
+        ({"sample_weight": np.zeros(80)}, "sample_weight is zero for all samples"),
+        ({"sample_weight": -np.ones(80)}, "sample_weight has 80 negative, NaN or"),
     ],
 )
 def test_bad_data(data, change, message):

@@ -58,6 +58,24 @@ def test_scores_and_choice_equal_explicit_penalties(data, tol):
         assert_allclose(result.fit.intercept[target], constant[target], **loose)
 
 
+def test_order_missing_samples_and_idle_features(data, tol):
+    """None of them changes what the other targets and features get."""
+    X, Y = data
+    plain = linear.banded_ridge_cv(X, Y, BANDS, ALPHAS, FOLD, gammas=GAMMAS)
+    Y = Y.copy()
+    Y[7, 1] = np.nan
+    X = np.concatenate([X, np.full_like(X[:, :1], 3)], axis=1)
+    result = linear.banded_ridge_cv(
+        X, Y, np.append(BANDS, 1), ALPHAS[::-1], FOLD, gammas=GAMMAS
+    )
+    assert np.asarray(result.converged).tolist() == [True, False, True]
+    assert np.isnan(result.fit.coef[:, 1]).all()
+    keep = [0, 2]
+    assert_allclose(result.fit.alpha[:, keep], plain.fit.alpha[:, keep], rtol=1e-6)
+    assert_allclose(result.fit.coef[:6, keep], plain.fit.coef[:, keep], **tol)
+    assert_allclose(result.fit.coef[6, keep], 0, atol=1e-5)
+
+
 def test_shared_weights_keep_an_alpha_each(data):
     X, Y = data
     options = {"gammas": GAMMAS, "shared": True}
@@ -127,6 +145,8 @@ def test_bands_have_delays_of_their_own():
         ({"alphas": [0.0, 1.0]}, "alphas holds 0 but penalties of bands must be"),
         ({"bands": [0, 1]}, r"bands has shape \(2,\) but must be \(6,\)"),
         ({"bands": BANDS * 9}, r"bands holds \[0, 9\] but must hold the numbers 0, 1"),
+        ({"bands": np.arange(1, 7)}, "bands holds .* of bands that have a feature"),
+        ({"fold_id": np.arange(60)}, "fold_id holds 60 folds of one sample, whose r2"),
         ({"gammas": [[1.0, 2.0, 3.0]]}, r"gammas has shape \(1, 3\) but must be"),
         ({"gammas": [[1.0, -2.0]]}, "gammas must be finite and not negative"),
         ({"gammas": [[0.0, 0.0]]}, "gammas has a row of zeros"),

@@ -72,6 +72,16 @@ def test_zero_penalty_has_least_norm(data, dtype):
     assert_allclose(fit.coef, expected, rtol=0.02, atol=2e-3)
 
 
+def test_missing_samples_cost_only_their_target(data):
+    X, Y = data
+    whole = linear.ridge(X, Y, 5.0)
+    Y = Y.copy()
+    Y[3, 1] = np.nan
+    fit = linear.ridge(X, Y, 5.0)
+    assert np.isnan(fit.coef[:, 1]).all()
+    assert_allclose(fit.coef[:, [0, 2]], whole.coef[:, [0, 2]], rtol=1e-6)
+
+
 def test_singular_systems_give_nan(rng, dtype):
     X = rng.standard_normal((20, 2)).astype(dtype)
     X = np.concatenate([X, X], axis=1)
@@ -105,6 +115,16 @@ def test_prediction_keeps_dtype_and_counts_features(data, dtype):
     ("change", "message"),
     [
         ({"alpha": [1.0, 2.0]}, r"alpha has shape \(2,\) but must be a number or"),
+        ({"alpha": -1.0}, "alpha is -1.0 but must be finite and not negative"),
+        ({"X": np.ones((20, 0))}, r"X has shape \(20, 0\) but must hold at least one"),
+        ({"Y": np.ones((20, 0))}, r"sample and one target"),
+        (
+            {"X": np.ones((0, 2)), "Y": np.ones((0, 3))},
+            r"X has shape \(0, 2\) but must hold at least one sample",
+        ),
+        ({"X": np.full((20, 2), np.nan)}, "X has 40 NaN or infinite values; remove"),
+        ({"sample_weight": -np.ones(20)}, "sample_weight has 20 negative, NaN or"),
+        ({"sample_weight": np.zeros(20)}, "sample_weight is zero for all samples"),
         ({"method": "lu"}, "method is 'lu' but must be one of 'auto', 'primal'"),
         ({"Y": np.ones((9, 1))}, "Y has 9 samples but X has 20"),
         ({"X": np.ones(20)}, r"X has shape \(20,\) but must be two-dimensional"),

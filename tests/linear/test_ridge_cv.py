@@ -166,7 +166,7 @@ def test_gcv_equals_its_formula(rng, dtype, tol, size):
 def test_many_penalties_share_products(rng, dtype, metric, monkeypatch):
     """The mixture of few products gives the scores that each penalty has alone."""
     problem = Problem(rng, dtype, 300, 110, 40)
-    alphas = np.logspace(0, 6, 30)
+    alphas = rng.permutation(np.logspace(0, 6, 30))
     for name in ("_LATENCY", "_TERM"):  # even so small a mixture pays
         monkeypatch.setattr(_mix, name, 0)
 
@@ -327,6 +327,7 @@ def test_jits_and_keeps_dtype(rng, dtype):
             "metric is 'correlation' but fold_id 'gcv' estimates squared errors",
         ),
         ({"alpha_groups": [1]}, "alpha_groups has 1 targets but Y has 3"),
+        ({"X": np.full((60, 24), np.inf)}, "X has 1440 NaN or infinite values"),
         ({"sample_weight": np.ones(3)}, "sample_weight has 3 samples but X has 60"),
         ({"Y": np.ones((59, 3))}, "Y has 59 samples but X has 60"),
         ({"Y": np.ones(60)}, r"Y has shape \(60,\) but must be two-dimensional"),
