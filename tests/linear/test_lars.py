@@ -1,8 +1,9 @@
+import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jaxneuro import linear
+from jaxneuro import linear, simulate
 
 N, P, T = 60, 8, 6
 FOLD = np.arange(N) % 3
@@ -170,3 +171,25 @@ def test_refuses_bad_options(data):
         linear.lasso_lars_cv(*data, FOLD, max_iter=0)
     with pytest.raises(ValueError, match=r"fold_id has shape \(2,\)"):
         linear.lasso_lars_cv(*data, FOLD[:2])
+
+
+@pytest.mark.slow
+def test_recovers_the_fields_of_voxels():
+    """Sparse fields lie where those of the simulation do, to a third of a pixel."""
+    key = jax.random.key(3)
+    pixels, bold = simulate.pixel_voxels(key, n_samples=2000, n_targets=80)
+    planted = np.asarray(simulate.pixel_fields(key, n_targets=80))
+    result = linear.lasso_lars_cv(pixels, bold, np.arange(2000) % 5, max_iter=10)
+    found = np.asarray(result.fit.coef)
+    clear = np.corrcoef(np.asarray(pixels) @ planted, bold, rowvar=False)
+    clear = np.diag(clear[:80, 80:]) > 0.4
+    assert clear.sum() > 40
+    place = np.indices((10, 10)).reshape(2, -1)
+    centers = [
+        place @ np.abs(field) / np.abs(field).sum(0)
+        for field in (found[:, clear], planted[:, clear])
+    ]
+    distance = np.sqrt(((centers[0] - centers[1]) ** 2).sum(0))
+    assert np.median(distance) < 1 / 3
+    peak = np.abs(found[:, clear]).argmax(0), np.arange(clear.sum())
+    assert (np.sign(found[:, clear][peak]) == np.sign(planted[:, clear][peak])).all()

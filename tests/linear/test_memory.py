@@ -1,4 +1,4 @@
-"""Peak memory of fresh processes: what must not grow with targets."""
+"""Peak memory of fresh processes: what must not grow with targets or features."""
 
 import subprocess
 import sys
@@ -40,6 +40,18 @@ found = linear.ridge_cv(X, Y, alphas, folds, out=out)
 print(peak() - base, np.isfinite(found.fit.intercept).all())
 """
 
+FEATURES = """
+import numpy as np
+from jaxneuro import linear
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((1000, 20_000), dtype=np.float32)
+Y = X[:, :50] + rng.standard_normal((1000, 50), dtype=np.float32)
+base = peak(reset=True)
+found = linear.ridge_cv(X, Y, [1e2, 1e4, 1e6], np.arange(1000) % 5)
+print(peak() - base, np.isfinite(found.fit.coef).all())
+"""
+
 
 def run(code, *arguments):
     """Bytes above the base, and whether all is finite."""
@@ -64,3 +76,8 @@ def test_targets_on_disk_pass_in_blocks(tmp_path: Path, rng):
     coef = np.memmap(tmp_path / "coef", np.float32, "r", shape=(P, T))
     np.testing.assert_allclose(coef[:, :1000], coef[:, -1000:], atol=1e-5)
     assert abs(coef[0, ::7].mean() - 1) < 0.05
+
+
+def test_many_features_go_through_the_samples():
+    """The products of 20 000 features would take 1600 MB, their factor as much."""
+    assert run(FEATURES) < 700e6
