@@ -13,6 +13,7 @@ from ._group import one_sample, partition, two_sample
 from ._hrf import hrf
 from ._hrf_library import HRFSearch, hrf_library, hrf_search
 from ._permute import PermutationTest, permutation_test
+from ._sampling_error import NoiseError
 from ._single_trial import lsa, lss
 from ._summary import predict, r2, residuals
 from ._tails import Tails, tails
@@ -30,6 +31,7 @@ __all__ = [
     "GLMFit",
     "HRFSearch",
     "Information",
+    "NoiseError",
     "PermutationTest",
     "TFCETest",
     "Tails",

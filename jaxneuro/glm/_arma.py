@@ -274,11 +274,12 @@ def normal(grid: ARMAGrid, ar: np.ndarray) -> np.ndarray:
     Returns
     -------
     array (rank, rank)
-        Per unit of the variance of the data.
+        Per unit of the variance of the innovations.
     """
     a, b = np.asarray(ar)[:, None]
     white = _whiten(grid.q, *_steps(a, b, grid.step))[:, 0]
-    return white.T @ white
+    # The variance of the innovations over that of the data.
+    return white.T @ white * (1 - a**2) / (1 + 2 * a * b + b**2)
 
 
 def spread(ar: Any) -> np.ndarray:

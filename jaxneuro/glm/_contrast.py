@@ -44,6 +44,9 @@ class Contrast:
         autoregressive coefficients cost.
     dof_num : tuple of int
         Rank of each F contrast; empty for t.
+    inflation : tuple of float
+        Variance of the estimate over the mean of `variance`, where noise is
+        estimated. `stat` is divided by it, or t by its root, before p is read.
     kind : {"t", "F"}
         Which statistic.
     compat : {None, "nilearn"}
@@ -58,6 +61,7 @@ class Contrast:
     neg_log10_p: jax.Array | np.ndarray
     dof: tuple[float, ...] = static()  # type: ignore[assignment]  # a dataclass field
     dof_num: tuple[int, ...] = static(default=())  # type: ignore[assignment]  # a dataclass field
+    inflation: tuple[float, ...] = static(default=())  # type: ignore[assignment]  # a dataclass field
     kind: str = static(default="t")  # type: ignore[assignment]  # a dataclass field
     compat: str | None = static(default=None)  # type: ignore[assignment]  # a dataclass field
 
@@ -197,6 +201,7 @@ def fixed_effects(
         6 * flat.shape[0] * flat.dtype.itemsize,
         dof=tuple(float(d) for d in dofs.sum(axis=0)),
         dof_num=first.dof_num,
+        inflation=tuple(np.mean([run.inflation for run in runs], axis=0).tolist()),
         compat=first.compat,
     )
 
@@ -273,7 +278,7 @@ def _independent(fit: GLMFit, rows: np.ndarray) -> np.ndarray:
 def _test(fit: GLMFit, tests: list[np.ndarray], dof_num: tuple[int, ...]) -> Contrast:
     """Compute the tests block by block."""
     dtype = compute_dtype(fit.coef)  # type: ignore[arg-type]  # an array
-    dof = _dof(fit, tests if dof_num else list(tests[0][:, None]))
+    dof, inflation = effective_dof(fit, tests if dof_num else list(tests[0][:, None]))
     info, weights = cast(
         (fit.information, tuple((rows, rows @ fit.basis) for rows in tests)), dtype
     )
@@ -286,25 +291,9 @@ def _test(fit: GLMFit, tests: list[np.ndarray], dof_num: tuple[int, ...]) -> Con
         size * dtype.itemsize,
         dof=dof,
         dof_num=dof_num,
+        inflation=inflation,
         compat=fit.compat,
     )
-
-
-def _dof(fit: GLMFit, tests: list[np.ndarray]) -> tuple[float, ...]:
-    """Degrees of freedom of each test, at the mean coefficients of the noise."""
-    dof = (fit.dof,) * len(tests)
-    if fit.compat is not None or not fit.estimated:
-        return dof
-    ar = np.asarray(fit.ar, dtype=np.float64)
-    ar = ar[:, np.isfinite(ar).all(axis=0)]
-    if ar.shape[1] == 0:
-        return dof
-    rows = [np.nan_to_num(test) @ fit.basis for test in tests]
-    known = [bool(row.any()) for row in rows]
-    chosen = [row for row, has in zip(rows, known, strict=True) if has]
-    rank = fit.basis.shape[1]
-    found = iter(effective_dof(fit.information, ar.mean(axis=1), chosen, fit.dof, rank))
-    return tuple(next(found) if has else fit.dof for has in known)
 
 
 def _stream(
@@ -314,22 +303,30 @@ def _stream(
     *,
     dof: tuple[float, ...],
     dof_num: tuple[int, ...],
+    inflation: tuple[float, ...],
     compat: str | None,
 ) -> Contrast:
     """Effects, variances and all that follows from them, block by block."""
     dtype = compute_dtype(arrays[0])
     tables = tuple(
-        tail_table(dtype, dof=d, dof_num=q, compat=compat)
-        for d, q in zip(dof, dof_num or (None,) * len(dof), strict=True)
+        tail_table(dtype, dof=d, dof_num=q, inflation=i, compat=compat)
+        for d, q, i in zip(dof, dof_num or (None,) * len(dof), inflation, strict=True)
     )
-    if not dof_num and len(set(dof)) == 1:
+    if not dof_num and len(set(zip(dof, inflation, strict=True))) == 1:
         tables = tables[:1]
     kernel = partial(block, tables, dof_num=dof_num, compat=compat)
     parts = map_targets(kernel, arrays, dtype=dtype, bytes_each=bytes_each)
     names = ("effect", "variance", "stat", "p_value", "z_score", "neg_log10_p")
     kind = "F" if dof_num else "t"
     found = dict(zip(names, parts, strict=True))
-    return Contrast(dof=dof, dof_num=dof_num, kind=kind, compat=compat, **found)
+    return Contrast(
+        dof=dof,
+        dof_num=dof_num,
+        inflation=inflation,
+        kind=kind,
+        compat=compat,
+        **found,
+    )
 
 
 @partial(jax.jit, static_argnames=("dof_num", "compat"))

@@ -18,7 +18,8 @@ from ..core.struct import static, struct
 from ..core.threads import one_blas_thread
 from ._blocks import cast, compute_dtype, map_targets
 from ._gls import Information
-from ._plan import extra_size, fit_block, make_plan, pooled_ar
+from ._plan import extra_size, fit_block, make_plan, noise_error, pooled_ar
+from ._sampling_error import NoiseError
 
 __all__ = ["GLMFit", "fit"]
 
@@ -51,8 +52,8 @@ class GLMFit:
         As given to :func:`fit`.
     compat : {None, "nilearn"}
         Conventions.
-    estimated : bool
-        Whether `ar` comes from the data, which costs degrees of freedom.
+    error : NoiseError or None
+        Of `ar` where each target's own data gave it, which costs degrees of freedom.
     """
 
     coef: jax.Array | np.ndarray
@@ -60,10 +61,10 @@ class GLMFit:
     ar: jax.Array | np.ndarray
     basis: np.ndarray
     information: Information
+    error: NoiseError | None = None
     dof: float = static()  # type: ignore[assignment]  # a dataclass field
     noise_model: str = static()  # type: ignore[assignment]  # a dataclass field
     compat: str | None = static(default=None)  # type: ignore[assignment]  # a dataclass field
-    estimated: bool = static(default=False)  # type: ignore[assignment]  # a dataclass field
 
 
 def fit(
@@ -181,6 +182,7 @@ def fit(
         bytes_each=(max(X.shape) + extra_size(plan)) * dtype.itemsize,
     )
     _warn_undefined(variance)
+    own = order > 0 and len(arrays) == 1 and compat is None
     return GLMFit(
         coef=coef,
         variance=variance[0],
@@ -190,7 +192,7 @@ def fit(
         dof=dof,
         noise_model=noise_model,
         compat=compat,
-        estimated=order > 0 and len(arrays) == 1,
+        error=noise_error(plan, used) if own else None,
     )
 
 

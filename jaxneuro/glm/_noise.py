@@ -31,6 +31,7 @@ __all__ = [
     "pair_weights",
     "pairs",
     "products",
+    "stationary",
     "step_down",
     "stretches",
     "weigh",
@@ -222,6 +223,30 @@ def levinson(autocovariance: jax.Array, *, limit: float = _MAX_PARTIAL) -> jax.A
         ar = [*(a - partial * b for a, b in zip(ar, ar[::-1], strict=True)), partial]
         left = left * (1 - partial**2)
     return jnp.stack(ar)
+
+
+def stationary(ar: jax.Array) -> jax.Array:
+    """Limit the partial autocorrelations, below which the model is stationary.
+
+    Parameters
+    ----------
+    ar : array (order, n_targets)
+        Autoregressive coefficients.
+
+    Returns
+    -------
+    array (order, n_targets)
+        The same where they are inside.
+    """
+    partials, now = [], ar
+    for _ in range(ar.shape[0]):
+        one = jnp.clip(now[-1], -_MAX_PARTIAL, _MAX_PARTIAL)
+        partials.append(one)
+        now = (now[:-1] + one[None] * now[-2::-1]) / (1 - one**2)[None]
+    out = ar[:0]
+    for one in reversed(partials):
+        out = jnp.concatenate([out - one[None] * out[::-1], one[None]])
+    return out
 
 
 def step_down(ar: Any, orders: tuple[int, ...]) -> list[tuple[Any, Any]]:

@@ -7,11 +7,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..core.batch import Sliceable
 from ..core.linalg import Factor, dot
 from ..core.struct import static, struct
-from ._arma import Filter, make_grid, reml
+from ._arma import Filter, make_grid, reml, spread
 from ._blocks import cast, map_targets
 from ._gls import Information, information, solve
 from ._noise import (
@@ -23,10 +24,18 @@ from ._noise import (
     stretches,
     weigh,
 )
-from ._tukey import Waves, make_waves, tapered, whiten
-from ._yule import Moments, estimate, lag_sums, moments
+from ._sampling_error import NoiseError
+from ._tukey import Waves, make_waves, tapered, tukey_spread, whiten
+from ._yule import Moments, estimate, estimate_error, lag_sums, moments
 
-__all__ = ["Plan", "extra_size", "fit_block", "make_plan", "pooled_ar"]
+__all__ = [
+    "Plan",
+    "extra_size",
+    "fit_block",
+    "make_plan",
+    "noise_error",
+    "pooled_ar",
+]
 
 _N_LEVEL = 16  # scans
 
@@ -134,7 +143,7 @@ def make_plan(
         orders = tuple(part.order for part in parts)
         info, turn = information(products(q, parts), orders)
         q, basis = q @ turn, basis @ turn
-        bias = moments(q, pairs) if exact else None
+        bias = moments(q, pairs, pooled=kind == "global") if exact else None
     constant = np.ones(q.shape[0])
     inside = q.T @ constant
     rest = constant - q @ inside
@@ -236,6 +245,40 @@ def fit_block(
     return tuple(  # type: ignore[return-value]  # three of them
         jnp.where(dead[None], jnp.nan, value) for value in (coef, variance, ar)
     )
+
+
+def noise_error(plan: Plan, ar: jax.Array | np.ndarray) -> NoiseError | None:
+    """Find how far each target's noise is from the truth (host, float64).
+
+    Parameters
+    ----------
+    plan : Plan
+        The design.
+    ar : array (order, n_targets)
+        What was estimated.
+
+    Returns
+    -------
+    NoiseError or None
+        At the mean over targets; None where no target has an estimate, or the
+        estimates are traced.
+    """
+    if isinstance(ar, Tracer):
+        return None
+    values = np.asarray(ar, dtype=np.float64)
+    mean = values[:, np.isfinite(values).all(axis=0)].sum(axis=1)
+    mean /= max(np.isfinite(values).all(axis=0).sum(), 1)
+    n_times, rank = plan.q.shape
+    weights = np.zeros((rank, rank))
+    if not mean.any():
+        return None
+    if plan.pairs is not None and plan.moments is not None:
+        return estimate_error(plan.moments, mean, plan.q, plan.pairs)
+    if plan.information.spectrum is not None:
+        covariance = tukey_spread(plan.information.spectrum, mean) / n_times
+    else:
+        covariance = spread(mean) / n_times
+    return NoiseError(ar=mean, covariance=covariance, weights=weights)
 
 
 def pooled_ar(plan: Plan, Y: Sliceable | jax.Array, dtype: np.dtype) -> Any:

@@ -53,6 +53,8 @@ class TailTable:
     ----------
     columns : tuple of array (n_cells,)
         Four coefficients of z and four of -log10 p.
+    scale : array ()
+        What a statistic is multiplied by first.
     start, width : float
         First node and spacing, in ``arcsinh(t)`` or ``log(F)``.
     limit : float
@@ -62,6 +64,7 @@ class TailTable:
     """
 
     columns: tuple[jax.Array, ...]
+    scale: jax.Array
     start: float = static()  # type: ignore[assignment]  # a dataclass field
     width: float = static()  # type: ignore[assignment]  # a dataclass field
     limit: float = static()  # type: ignore[assignment]  # a dataclass field
@@ -118,6 +121,7 @@ def tail_table(
     *,
     dof: float,
     dof_num: int | None = None,
+    inflation: float = 1.0,
     compat: str | None = None,
 ) -> TailTable:
     """Tabulate the tails of t or F (host).
@@ -128,6 +132,8 @@ def tail_table(
         Float of the table.
     dof, dof_num, compat
         As in :func:`tails`.
+    inflation : float
+        Variance of what is tested over that in the statistic.
 
     Returns
     -------
@@ -148,6 +154,7 @@ def tail_table(
         start=start,
         width=width,
         limit=_Z_CLIP if compat == "nilearn" else np.inf,
+        scale=jnp.asarray(inflation ** (-0.5 if dof_num is None else -1), dtype),
         signed=dof_num is None,
     )
 
@@ -168,6 +175,7 @@ def read_tails(stat: jax.Array, table: TailTable) -> Tails:
     Tails
         Three arrays (n_contrasts, n_targets).
     """
+    stat = stat * table.scale
     size = jnp.abs(stat)
     # Without the floor the slope at F = 0 would be infinite.
     u = jnp.arcsinh(size) if table.signed else jnp.log(jnp.maximum(size, 1e-30))

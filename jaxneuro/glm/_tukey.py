@@ -237,10 +237,11 @@ def tukey_normal(spectrum: TukeySpectrum, ar: np.ndarray) -> np.ndarray:
     Returns
     -------
     array (rank, rank)
-        Per unit of the variance of the data.
+        Per unit of the variance of the innovations.
     """
     power = np.maximum(1 + spectrum.cosines @ ar, _FLOOR)
-    full = np.tensordot(1 / power, spectrum.products, 1)
+    innovations = np.exp(np.mean(np.log(power)))  # Szego
+    full = np.tensordot(innovations / power, spectrum.products, 1)
     first = spectrum.n_missing
     cross = np.linalg.solve(full[:first, :first], full[:first, first:])
     return full[first:, first:] - full[first:, :first] @ cross

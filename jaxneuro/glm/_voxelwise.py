@@ -99,6 +99,7 @@ def fit_voxelwise(
         z_score=z,
         neg_log10_p=nl,
         dof=(float(dof),) * len(rows),
+        inflation=(1.0,) * len(rows),
     )
 
 

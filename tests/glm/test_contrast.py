@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 
 from jaxneuro import glm
 
@@ -77,8 +78,19 @@ def test_estimated_noise_costs_degrees_of_freedom(rng, dtype):
     # Worsley's rule for white noise: lag-1 correlation of the regressor.
     tau = slow[1:] @ slow[:-1] / (slow @ slow)
     assert_allclose(contrast.dof[0], 1 / (1 / fit.dof + 2 * tau**2 / N), rtol=0.1)
-    known = glm.fit(X, Y, noise_model="ar1", ar=[0.3])
-    assert glm.t_contrast(known, np.eye(3, 4)).dof == (fit.dof,) * 3
+    f = glm.f_contrast(fit, np.eye(2, 4))
+    for test, i in ((contrast, 0), (contrast, 2), (f, 0)):
+        assert 0.9 < test.inflation[i] < 1.1
+        assert test.inflation[i] != 1
+        stat, factor = test.stat[i].astype(float), test.inflation[i]
+        if test.kind == "t":
+            p = stats.t.sf(stat / np.sqrt(factor), test.dof[i])
+        else:
+            p = stats.f.sf(stat / factor, 2, test.dof[i])
+        assert_allclose(test.p_value[i], p, rtol=2e-4)
+    known = glm.t_contrast(glm.fit(X, Y, noise_model="ar1", ar=[0.3]), np.eye(3, 4))
+    assert known.dof == (fit.dof,) * 3
+    assert known.inflation == (1,) * 3
     as_peer = glm.fit(X, Y, noise_model="ar1", compat="nilearn")
     assert glm.f_contrast(as_peer, np.eye(3, 4)).dof == (fit.dof,)
 
