@@ -13,24 +13,23 @@ References
    of the likelihood this is; positive correlations only, as there.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..core.linalg import dot
 from ..core.struct import struct
+from ._sampling_error import MAX_DENSE, NoiseError, likelihood_errors, weight_errors
 
 __all__ = [
-    "Filter",
     "ARMAGrid",
+    "Filter",
+    "grid_error",
     "grid_gram",
     "grid_squares",
     "make_grid",
     "normal",
     "reml",
-    "spread",
 ]
 
 _STEPS = 9  # of 0.1, for a from 0 and for b on both sides of it
@@ -282,23 +281,48 @@ def normal(grid: ARMAGrid, ar: np.ndarray) -> np.ndarray:
     return white.T @ white * (1 - a**2) / (1 + 2 * a * b + b**2)
 
 
-def spread(ar: Any) -> np.ndarray:
-    """Covariance of the estimates times the number of scans (host).
+def grid_error(grid: ARMAGrid, ar: np.ndarray) -> NoiseError:
+    """Find the errors of the coefficients of one target (host, float64).
 
     Parameters
     ----------
+    grid : ARMAGrid
+        Of the design.
     ar : array (2,)
         Coefficients, their sum not 0.
 
     Returns
     -------
-    array (2, 2)
-        For long series [1]_.
+    NoiseError
+        For series of more than 2000 scans that of long ones [1]_, without the
+        weights'.
 
     References
     ----------
     .. [1] Box & Jenkins, Time Series Analysis, 1976, section 7.2.6.
     """
+    n_times, rank = grid.q.shape
+    if n_times > MAX_DENSE:
+        weights = np.zeros((rank, rank))
+        return NoiseError(ar=ar, covariance=_spread(ar) / n_times, weights=weights)
+    border = np.append(0, np.cumsum(grid.step[:-1] == 0))
+    time = np.append(0, np.cumsum(grid.step[:-1]))
+    lag = np.abs(np.subtract.outer(time, time))
+    together = border[:, None] == border
+
+    def dense(values: np.ndarray) -> np.ndarray:
+        a, b = values
+        first = (a + b) * (1 + a * b)  # the covariance at lag 1, unscaled
+        below = first * a ** (np.arange(1, lag.max() + 1) - 1.0)
+        return np.append(1 + 2 * a * b + b**2, below)[lag] * together / (1 - a**2)
+
+    covariance = likelihood_errors(dense, ar, grid.q)
+    weights = weight_errors(dense, ar, covariance, grid.q)
+    return NoiseError(ar=ar, covariance=covariance, weights=weights)
+
+
+def _spread(ar: np.ndarray) -> np.ndarray:
+    """Covariance of the estimates times the number of scans, for long series."""
     a, b = ar
     scale = (1 + a * b) / (a + b) ** 2
     one, two, both = 1 - a**2, 1 - b**2, 1 + a * b

@@ -101,12 +101,13 @@ def fit(
         autoregressive and moving average, each of order 1, of each target, by
         restricted maximum likelihood among steps of 0.1 up to 0.9 that make the
         correlation positive [3]_. "tukey", "tukey15", ...: autocorrelations of each
-        target's residuals, tapered to zero at the root of the number of scans or at
-        the lag in the name, the way of FSL's FILM [4]_ without its smoothing over
-        space. Their covariance is inverted exactly, on a circle with room between
-        its ends, powers below 1/100 of the mean raised to it; FILM divides by the
-        spectrum of the zero-padded data. Like FILM's they keep the bias that
-        regression and taper bring.
+        target, tapered to zero at the root of the number of scans or at the lag in
+        the name, the way of FSL's FILM [4]_ without its smoothing over space. Unlike
+        there, the bias that regression brings is taken out first, as [1]_ does, as
+        far as the design determines it, and the covariance is inverted exactly, on a
+        circle with room between its ends, powers below 1/100 of the mean raised to
+        it; FILM divides by the spectrum of the zero-padded data. The taper's own
+        bias stays: tests find some more than they should.
     run_id : int array (n_times,), optional
         Run of each scan. The noise of different runs is independent. Default: one.
     keep : bool array (n_times,), optional

@@ -12,7 +12,7 @@ from jax.core import Tracer
 from ..core.batch import Sliceable
 from ..core.linalg import Factor, dot
 from ..core.struct import static, struct
-from ._arma import Filter, make_grid, reml, spread
+from ._arma import Filter, grid_error, make_grid, reml
 from ._blocks import cast, map_targets
 from ._gls import Information, information, solve
 from ._noise import (
@@ -25,7 +25,7 @@ from ._noise import (
     weigh,
 )
 from ._sampling_error import NoiseError
-from ._tukey import Waves, make_waves, tapered, tukey_spread, whiten
+from ._tukey import Waves, make_waves, tapered, tukey_error, whiten
 from ._yule import Moments, estimate, estimate_error, lag_sums, moments
 
 __all__ = [
@@ -268,17 +268,15 @@ def noise_error(plan: Plan, ar: jax.Array | np.ndarray) -> NoiseError | None:
     values = np.asarray(ar, dtype=np.float64)
     mean = values[:, np.isfinite(values).all(axis=0)].sum(axis=1)
     mean /= max(np.isfinite(values).all(axis=0).sum(), 1)
-    n_times, rank = plan.q.shape
-    weights = np.zeros((rank, rank))
     if not mean.any():
         return None
     if plan.pairs is not None and plan.moments is not None:
         return estimate_error(plan.moments, mean, plan.q, plan.pairs)
-    if plan.information.spectrum is not None:
-        covariance = tukey_spread(plan.information.spectrum, mean) / n_times
-    else:
-        covariance = spread(mean) / n_times
-    return NoiseError(ar=mean, covariance=covariance, weights=weights)
+    if plan.information.grid is not None:
+        return grid_error(plan.information.grid, mean)
+    assert plan.information.spectrum is not None
+    assert plan.waves is not None
+    return tukey_error(plan.information.spectrum, plan.waves, mean, plan.q)
 
 
 def pooled_ar(plan: Plan, Y: Sliceable | jax.Array, dtype: np.dtype) -> Any:

@@ -4,15 +4,27 @@ Everything is of second order in the errors of the estimates, with the design an
 gaps as they are, on dense covariances of one time by time: on the host, once per fit.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, toeplitz
 from scipy.signal import lfilter, lfiltic
 
 from ..core.struct import struct
 
-__all__ = ["NoiseError", "autocovariance", "lag_errors", "weight_errors"]
+__all__ = [
+    "MAX_DENSE",
+    "NoiseError",
+    "autocovariance",
+    "lag_covariance",
+    "lag_errors",
+    "likelihood_errors",
+    "weight_errors",
+]
 
 _STEP = 1e-4
+# Beyond so many scans bias and the like are nothing, and dense matrices are a lot.
+MAX_DENSE = 2000
 
 
 @struct
@@ -92,18 +104,8 @@ def lag_errors(
         Covariance.
     """
     order = ar.size
-    n_times = len(q)
-    cov = toeplitz(autocovariance(ar, n_times)) * (number[:, None] == number)
-    cov = cov - q @ (q.T @ cov)
-    cov = cov - (cov @ q) @ q.T
-    sides = []
-    for lag in range(order + 1):
-        same = (number[lag:] == number[: n_times - lag])[:, None]
-        side = np.zeros_like(cov)
-        side[lag:] = same * cov[: n_times - lag]
-        side[: n_times - lag] += same * cov[lag:]
-        sides.append(side / 2)
-    sums = 2 * np.array([[np.vdot(a, b.T) for b in sides] for a in sides])
+    cov = toeplitz(autocovariance(ar, len(q))) * (number[:, None] == number)
+    sums = lag_covariance(cov, q, number, order)
 
     def ratios(values: np.ndarray) -> np.ndarray:
         expected = m @ autocovariance(values, m.shape[1])
@@ -126,8 +128,79 @@ def lag_errors(
     return of_ratios, -inverse @ bend / 2, spread
 
 
+def lag_covariance(
+    cov: np.ndarray, q: np.ndarray, number: np.ndarray, order: int
+) -> np.ndarray:
+    """Covariance of the lag products of residuals.
+
+    Parameters
+    ----------
+    cov : array (n_times, n_times)
+        Covariance of the noise.
+    q : array (n_times, rank)
+        Orthonormal design.
+    number : int array (n_times,)
+        Stretch of each scan.
+    order : int
+        Longest lag.
+
+    Returns
+    -------
+    array (order + 1, order + 1)
+        Of Gaussian noise.
+    """
+    n_times = len(q)
+    cov = cov - q @ (q.T @ cov)
+    cov = cov - (cov @ q) @ q.T
+    sides = []
+    for lag in range(order + 1):
+        same = (number[lag:] == number[: n_times - lag])[:, None]
+        side = np.zeros_like(cov)
+        side[lag:] = same * cov[: n_times - lag]
+        side[: n_times - lag] += same * cov[lag:]
+        sides.append(side / 2)
+    return 2 * np.array([[np.vdot(a, b.T) for b in sides] for a in sides])
+
+
+def likelihood_errors(
+    dense: Callable[[np.ndarray], np.ndarray], ar: np.ndarray, q: np.ndarray
+) -> np.ndarray:
+    """Covariance of coefficients of greatest restricted likelihood.
+
+    The inverse of the expected information, the scale being estimated, too.
+
+    Parameters
+    ----------
+    dense : function of array (order,)
+        Covariance (n_times, n_times) of the noise.
+    ar : array (order,)
+        Coefficients of the noise.
+    q : array (n_times, rank)
+        Design.
+
+    Returns
+    -------
+    array (order, order)
+        Covariance.
+    """
+    factor = cho_factor(dense(ar), overwrite_a=True)
+    white = cho_solve(factor, q)
+    change = [np.eye(len(q))]
+    for one in _STEP * np.eye(ar.size):
+        slope = (dense(ar + one) - dense(ar - one)) / (2 * _STEP)
+        change.append(cho_solve(factor, slope, overwrite_b=True))
+    # What regression takes out of each: P V_i instead of V^-1 V_i.
+    hat = np.linalg.solve(q.T @ white, q.T)
+    change = [each - white @ (hat @ each) for each in change]
+    both = np.array([[np.vdot(one, two.T) for two in change] for one in change])
+    return 2 * np.linalg.inv(both)[1:, 1:]
+
+
 def weight_errors(
-    ar: np.ndarray, covariance: np.ndarray, q: np.ndarray, number: np.ndarray
+    dense: Callable[[np.ndarray], np.ndarray],
+    ar: np.ndarray,
+    covariance: np.ndarray,
+    q: np.ndarray,
 ) -> np.ndarray:
     """Find what errors of the weights add to the covariance of the estimates.
 
@@ -136,14 +209,14 @@ def weight_errors(
 
     Parameters
     ----------
+    dense : function of array (order,)
+        Covariance (n_times, n_times) of the noise, its innovations having variance 1.
     ar : array (order,)
         Coefficients of the noise.
     covariance : array (order, order)
         Of their estimates.
     q : array (n_times, rank)
         Design.
-    number : int array (n_times,)
-        Stretch of each scan.
 
     Returns
     -------
@@ -155,11 +228,6 @@ def weight_errors(
     .. [1] Kackar & Harville, Journal of the American Statistical Association 79
        (1984) 853-862; Kenward & Roger, Biometrics 53 (1997) 983-997.
     """
-    together = number[:, None] == number
-
-    def dense(values: np.ndarray) -> np.ndarray:
-        return toeplitz(autocovariance(values, len(q))) * together
-
     factor = cho_factor(dense(ar), overwrite_a=True)
     white = cho_solve(factor, q)
     unit = np.linalg.inv(q.T @ white)

@@ -20,21 +20,23 @@ import numpy as np
 from ..core.linalg import dot, lower_solve
 from ..core.struct import static, struct
 from ._noise import Stretch, stretches
-from ._yule import lag_sums
+from ._sampling_error import MAX_DENSE, NoiseError, lag_covariance, weight_errors
+from ._yule import expected_products, lag_sums
 
 __all__ = [
     "TukeySpectrum",
     "Waves",
     "make_waves",
     "tapered",
+    "tukey_error",
     "tukey_factor",
     "tukey_normal",
-    "tukey_spread",
     "whiten",
 ]
 
 # Least power of a frequency, the mean being 1: a taper may leave none, or less.
 _FLOOR = 0.01
+_LEAST = 0.1  # of the scans, that a direction of autocovariances keeps
 
 
 @struct
@@ -67,20 +69,26 @@ class Waves:
     ----------
     pairs : Stretch
         Gaps, for lag products.
+    solve : array (n_lags + 1, n_lags + 1)
+        From lag products of residuals to autocovariances, without their bias.
     window : array (n_lags,)
-        Taper at lags 1, 2, ..., over the share of pairs that the gaps leave.
+        Taper at lags 1, 2, ...
     waves : array (n_circle, n_kept)
         Orthonormal cosines and sines at the scans that are used.
     frequency : int array (n_circle,)
         Of each wave.
+    place : int array (n_kept,)
+        Of the scans on the circle.
     design : array (n_circle, n_missing + rank)
         Columns of the missing scans and the design, in waves.
     """
 
     pairs: Stretch
+    solve: np.ndarray
     window: np.ndarray
     waves: np.ndarray
     frequency: np.ndarray
+    place: np.ndarray
     design: np.ndarray
 
 
@@ -106,7 +114,7 @@ def make_waves(
     n_lags = order - 1
     (pairs,) = stretches(run_id, keep, n_lags, stationary=False)
     lags = np.arange(1, order)
-    share = np.array([same.sum() for same in pairs.same]) / len(q)
+    number = np.cumsum(~pairs.same[0])
     taper = 0.5 * (1 + np.cos(np.pi * lags / order))
     border = np.cumsum(np.diff(run_id, prepend=run_id[0]) != 0)
     place = np.arange(run_id.size) + n_lags * border
@@ -133,11 +141,22 @@ def make_waves(
     )
     return spectrum, Waves(
         pairs=pairs,
-        window=taper / np.where(share, share, np.inf),
+        solve=_solve(expected_products(q, number, n_lags)[:, :order]),
+        window=taper,
         waves=waves[:, used],
         frequency=frequency,
+        place=used,
         design=design,
     )
+
+
+def _solve(expected: np.ndarray) -> np.ndarray:
+    """Invert the map to lag products, as far as the design determines it.
+
+    Directions that regression takes out nearly are not blown up.
+    """
+    u, size, vt = np.linalg.svd(expected)
+    return (vt.T / np.maximum(size, _LEAST * size[0])) @ u.T
 
 
 def tapered(plan: Waves, e: jax.Array) -> jax.Array:
@@ -155,8 +174,8 @@ def tapered(plan: Waves, e: jax.Array) -> jax.Array:
     array (n_lags, n_targets)
         At lags 1, 2, ...
     """
-    sums = lag_sums(e, plan.pairs)
-    return jnp.asarray(plan.window)[:, None] * sums[1:] / sums[:1]
+    gamma = dot(plan.solve, lag_sums(e, plan.pairs))
+    return jnp.asarray(plan.window)[:, None] * gamma[1:] / gamma[:1]
 
 
 def _weights(spectrum: TukeySpectrum, ar: jax.Array) -> jax.Array:
@@ -247,33 +266,47 @@ def tukey_normal(spectrum: TukeySpectrum, ar: np.ndarray) -> np.ndarray:
     return full[first:, first:] - full[first:, :first] @ cross
 
 
-def tukey_spread(spectrum: TukeySpectrum, ar: np.ndarray) -> np.ndarray:
-    """Covariance of tapered autocorrelations times the number of scans (host).
+def tukey_error(
+    spectrum: TukeySpectrum,
+    plan: Waves,
+    ar: np.ndarray,
+    q: np.ndarray,
+) -> NoiseError:
+    """Find the errors of one target's autocorrelations (host, float64).
 
     Parameters
     ----------
-    spectrum : TukeySpectrum
+    spectrum, plan
         Of the design.
     ar : array (n_lags,)
         Tapered autocorrelations, in place of the true ones.
+    q : array (n_kept, rank)
+        Orthonormal design.
 
     Returns
     -------
-    array (n_lags, n_lags)
-        For long series [1]_.
-
-    References
-    ----------
-    .. [1] Bartlett, Supplement to the Journal of the Royal Statistical Society 8
-       (1946) 27-41.
+    NoiseError
+        Of nothing for series of more than 2000 scans.
     """
-    n_lags = ar.size
-    rho = np.concatenate([ar[::-1], [1.0], ar])
-    # The sums of products over all lags are a correlation of rho with itself.
-    both = np.pad(np.correlate(rho, rho, "full"), n_lags)  # from lag -3 n_lags
-    middle = 3 * n_lags
-    i, j = np.indices((n_lags, n_lags)) + 1
-    one, two = ar[i - 1], ar[j - 1]
-    cov = both[middle + j - i] + both[middle + i + j] + 2 * one * two * both[middle]
-    cov = cov - 2 * one * both[middle + j] - 2 * two * both[middle + i]
-    return spectrum.taper[i - 1] * spectrum.taper[j - 1] * cov
+    n_lags, rank = ar.size, q.shape[1]
+    none = np.zeros((n_lags, n_lags)), np.zeros((rank, rank))
+    if len(q) > MAX_DENSE:
+        return NoiseError(ar=ar, covariance=none[0], weights=none[1])
+    lag = np.abs(np.subtract.outer(plan.place, plan.place))
+
+    def dense(values: np.ndarray) -> np.ndarray:
+        power = np.maximum(1 + spectrum.cosines @ values, _FLOOR)
+        r = np.fft.irfft(power, plan.frequency.size)[lag]
+        return r / np.exp(np.mean(np.log(power)))
+
+    cov = dense(ar)
+    cov /= cov[0, 0]
+    number = np.cumsum(~plan.pairs.same[0])
+    sums = plan.solve @ lag_covariance(cov, q, number, n_lags) @ plan.solve.T
+    slope = np.column_stack([-ar, np.diag(spectrum.taper)])
+    covariance = slope @ sums @ slope.T
+    return NoiseError(
+        ar=ar,
+        covariance=covariance,
+        weights=weight_errors(dense, ar, covariance, q),
+    )

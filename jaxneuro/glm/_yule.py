@@ -28,13 +28,24 @@ from scipy.linalg import toeplitz
 from ..core.linalg import dot
 from ..core.struct import struct
 from ._noise import Stretch, levinson, stationary
-from ._sampling_error import NoiseError, autocovariance, lag_errors, weight_errors
+from ._sampling_error import (
+    MAX_DENSE,
+    NoiseError,
+    autocovariance,
+    lag_errors,
+    weight_errors,
+)
 
-__all__ = ["Moments", "estimate", "estimate_error", "lag_sums", "moments"]
+__all__ = [
+    "Moments",
+    "estimate",
+    "estimate_error",
+    "expected_products",
+    "lag_sums",
+    "moments",
+]
 
 _N_LAGS, _N_ITER = 100, 12
-# Beyond so many scans the bias is nothing, and dense matrices are a lot.
-_MAX_DENSE = 2000
 _GRID = np.tanh(np.linspace(-2.6, 2.6, 401))  # -0.989 to 0.989
 _N_NODES = 1024
 
@@ -83,17 +94,10 @@ def moments(q: np.ndarray, part: Stretch, *, pooled: bool) -> Moments:
     Moments
         In float64.
     """
-    n_times, order = q.shape[0], part.order
+    order = part.order
     number = np.cumsum(~part.same[0])  # stretches, in order
-    n_lags = min(n_times, max(_N_LAGS, order + 1))
-    m = np.zeros((order + 1, n_lags))
-    for j in range(order + 1):
-        late, ahead = _shift(q, number, j), _ahead(q, number, j)
-        # R D_j' R less D_j' itself is a product of two tall matrices.
-        left = np.concatenate([q @ (q.T @ ahead) - ahead, -q], axis=1)
-        right = np.concatenate([q, late], axis=1)
-        m[j] = _diagonal_sums(left, right, number, n_lags)
-        m[j, j] += np.sum(number[j:] == number[: n_times - j])
+    m = expected_products(q, number, order)
+    n_lags = m.shape[1]
     near = np.linalg.inv(m[:, : order + 1])
     powers = _GRID[:, None] ** np.arange(n_lags)
     expected = powers @ m[:2].T
@@ -108,12 +112,42 @@ def moments(q: np.ndarray, part: Stretch, *, pooled: bool) -> Moments:
     )
 
 
+def expected_products(q: np.ndarray, number: np.ndarray, order: int) -> np.ndarray:
+    """Find the map from autocovariances to lag products of residuals (host).
+
+    Parameters
+    ----------
+    q : array (n_times, rank)
+        Orthonormal design.
+    number : int array (n_times,)
+        Stretch of each scan.
+    order : int
+        Longest lag of the products.
+
+    Returns
+    -------
+    array (order + 1, n_lags)
+        Of autocovariances at lags 0, 1, ..., all that matter.
+    """
+    n_times = q.shape[0]
+    n_lags = min(n_times, max(_N_LAGS, order + 1))
+    m = np.zeros((order + 1, n_lags))
+    for j in range(order + 1):
+        late, ahead = _shift(q, number, j), _ahead(q, number, j)
+        # R D_j' R less D_j' itself is a product of two tall matrices.
+        left = np.concatenate([q @ (q.T @ ahead) - ahead, -q], axis=1)
+        right = np.concatenate([q, late], axis=1)
+        m[j] = _diagonal_sums(left, right, number, n_lags)
+        m[j, j] += np.sum(number[j:] == number[: n_times - j])
+    return m
+
+
 def _unbias(
     q: np.ndarray, m: np.ndarray, number: np.ndarray, *, pooled: bool
 ) -> np.ndarray:
     """Invert ``ar + bias(ar)``, the bias being linear."""
     order = len(m) - 1
-    if len(q) > _MAX_DENSE:
+    if len(q) > MAX_DENSE:
         return np.eye(order, order + 1)
     biases = []
     for point in np.vstack([np.zeros(order), np.eye(order) / 2]):
@@ -147,7 +181,7 @@ def estimate_error(
     """
     number = np.cumsum(~part.same[0])
     order, rank = ar.size, q.shape[1]
-    if len(q) > _MAX_DENSE:
+    if len(q) > MAX_DENSE:
         gamma = toeplitz(autocovariance(ar, order))
         covariance, weights = np.linalg.inv(gamma) / len(q), np.zeros((rank, rank))
         return NoiseError(ar=ar, covariance=covariance, weights=weights)
@@ -155,7 +189,12 @@ def estimate_error(
     covariance = lag_errors(ar, expected, q, number)[2]
     turn = m.unbias[:, :-1]
     covariance = turn @ covariance @ turn.T
-    weights = weight_errors(ar, covariance, q, number)
+    together = number[:, None] == number
+
+    def dense(values: np.ndarray) -> np.ndarray:
+        return toeplitz(autocovariance(values, len(q))) * together
+
+    weights = weight_errors(dense, ar, covariance, q)
     return NoiseError(ar=ar, covariance=covariance, weights=weights)
 
 
