@@ -117,33 +117,38 @@ def test_least_exciting_is_the_negative(truth, found):
 
 
 @pytest.mark.slow
-def test_trained_network_has_the_fields(truth):
-    key = jax.random.key(3)
-    images, rates = simulate.gabor_neurons(key, 4000, SHAPE, N)
+@pytest.mark.parametrize("seed", [11, 12])
+def test_trained_network_has_the_fields(seed):
+    """Complex cells are learned last: with too few steps their images are noise."""
+    n_targets, n_images, n_epochs, batch_size = 10, 2000, 35, 32
+    key = jax.random.key(seed)
+    truth = simulate.gabor_truth(key, SHAPE, n_targets)
+    images, rates = simulate.gabor_neurons(key, n_images, SHAPE, n_targets)
     net = nn.Encoder(
-        core=nn.ConvCore((16, 16), kernel_sizes=(9, 3), pooling=(1,)),
-        readout=nn.FactorizedReadout(N),
+        core=nn.ConvCore((12, 12), kernel_sizes=(9, 3), pooling=1),
+        readout=nn.FactorizedReadout(n_targets),
         shape=(*SHAPE, 1),
-        rngs=0,
+        rngs=seed,
     )
+    net.start_at(rates.mean(0))
     apply, variables = nn.functional(net)
-    mean = images.mean()
+    n_steps = n_epochs * (n_images // batch_size)
     fit = nn.train(
         apply,
         variables,
-        (images - mean) / images.std(),
+        (images - images.mean()) / images.std(),
         rates,
         key=key,
-        n_epochs=30,
-        optimizer=optax.adam(3e-3),
+        n_epochs=n_epochs,
+        batch_size=batch_size,
+        optimizer=optax.adam(optax.cosine_decay_schedule(1e-2, n_steps)),
     )
-    start = 0.2 * jax.random.normal(jax.random.key(1), (N, *SHAPE, 1))
     found = mei.ascend(
         *nn.fold(apply, fit.variables),
-        start,
-        np.arange(N),
-        n_steps=200,
+        0.05 * jax.random.normal(jax.random.key(1), (n_targets, *SHAPE, 1)),
+        np.arange(n_targets),
+        n_steps=150,
         project=mei.constrain(mean=0.0, std=0.25),
     )
-    for neuron in range(N):
-        assert likeness(truth, found.images[neuron], neuron) > 0.8
+    alike = [likeness(truth, found.images[i], i) for i in range(n_targets)]
+    assert min(alike) > 0.8, np.round(alike, 2)
