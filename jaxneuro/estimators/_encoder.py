@@ -45,6 +45,8 @@ class CNNEncoder(MultiOutputMixin, RegressorMixin, BaseEstimator):
         `pooling`, `readout` and penalties on kernels then have no say.
     readout : {"gaussian", "factorized", "pyramid", "dense"}
         How a target reads the features of images; spectrograms have "dense".
+        "gaussian" and "pyramid" learn a point by following slopes, which some complex
+        cells never find; "factorized" has more weights and sees all places at once.
     output : {"elu1", "softplus", "identity"}
         What the responses pass through at the end.
     lags : Lags, optional
