@@ -162,7 +162,8 @@ def _add_model(model: argparse._ArgumentGroup) -> None:
         "--noise-model",
         default="ar1",
         metavar="NAME",
-        help="ols, ar1, ar2 … of each voxel, global_ar1 … of all (%(default)s)",
+        help="ols, ar1, ar2 …, arma11, tukey of each voxel, global_ar1 … of all "
+        "(%(default)s)",
     )
     model.add_argument("--compat", choices=["nilearn"], help="its numbers")
     add_dtype(model)

@@ -47,18 +47,13 @@ def _model(result: Result, cuts: list[Threshold]) -> Section:
     )
     if options.drift_model == "cosine":
         drift += f" below {options.high_pass:g} Hz"
-    noise = (
-        "independent" if options.noise_model == "ols" else options.noise_model.upper()
-    )
     n_runs = len(result.bold.runs)
     words = (
         f"{n_runs} run{'s' if n_runs > 1 else ''} with {len(design.times)} scans of "
         f"{model.tr:g} s, "
         f"{result.bold.runs[0].shape[1]} targets. Response {options.hrf_model}, "
-        f"{drift}, {noise} noise"
-        + ("" if options.noise_model == "ols" else " with coefficients of each target")
-        + f"; {model.dof_:g} degrees of freedom. Fit and contrasts took "
-        f"{result.seconds:.1f} s, compilation included."
+        f"{drift}, {_noise(options.noise_model)}; {model.dof_:g} degrees of freedom. "
+        f"Fit and contrasts took {result.seconds:.1f} s, compilation included."
     )
     return Section(
         title="Model",
@@ -67,6 +62,19 @@ def _model(result: Result, cuts: list[Threshold]) -> Section:
         tables=[_summary(result, cuts)],
         figures=[*_design_figures(result), *_fit_figure(result)],
     )
+
+
+def _noise(name: str) -> str:
+    """Say a noise model in words."""
+    if name == "ols":
+        return "independent noise"
+    if name.startswith("global_"):
+        family = name.removeprefix("global_").upper()
+        return f"{family} noise with one set of coefficients for all targets"
+    if name.startswith("tukey"):
+        return "noise with each target's tapered autocorrelation"
+    family = "ARMA(1,1)" if name == "arma11" else name.upper()
+    return f"{family} noise with coefficients of each target"
 
 
 def _summary(result: Result, cuts: list[Threshold]) -> Table:

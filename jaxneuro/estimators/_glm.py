@@ -56,7 +56,8 @@ class GLM(BaseEstimator):
         Time within a scan, 0 to 1, that the data represent.
     noise_model : str
         "ols"; "ar1", "ar2", … with coefficients of each voxel, exactly; "global_ar1",
-        … with one set of coefficients for all voxels of a run, the way of SPM.
+        … with one set of coefficients for all voxels of a run, the way of SPM;
+        "arma11", AFNI's; "tukey", FSL's. See :func:`jaxneuro.glm.fit`.
     precision_weighted : bool
         Weigh runs by the inverse of their variance instead of equally.
     compat : {None, "nilearn"}

@@ -110,16 +110,29 @@ def test_maps_tables_and_report(folder, capsys):
     assert "your data" in page
 
 
-def test_arrays_and_names(folder, rng, capsys):
+@pytest.mark.parametrize(
+    ("noise_model", "words"),
+    [
+        ("ols", "independent noise;"),
+        ("global_ar1", "AR1 noise with one set of coefficients for all targets;"),
+        pytest.param("arma11", "ARMA(1,1) noise with coef", marks=pytest.mark.slow),
+        pytest.param("tukey", "tapered autocorrelation;", marks=pytest.mark.slow),
+    ],
+)
+def test_arrays_and_names(folder, rng, capsys, noise_model, words):
     Y = rng.standard_normal((70, 12)).astype(np.float32)
     np.save(folder / "y.npy", Y)
     table = str(folder / "run-1_events.tsv")
     arguments = ["fit", "glm", "--bold", str(folder / "y.npy"), "--events", table]
-    arguments += ["--tr", "2", "--contrast", "faces = face", "--noise-model", "ols"]
+    arguments += ["--tr", "2", "--contrast", "faces = face"]
+    arguments += ["--noise-model", noise_model]
     arguments += ["--drift-model", "none", "--threshold", "0.5"]
     assert cli.main([*arguments, "--out", str(folder / "a")]) == 0, capsys.readouterr()
     found = np.load(folder / "a" / "contrast-faces_stat-z_statmap.npy")
-    model = jn.GLM(TR, noise_model="ols", drift_model=None).fit(Y, events())
+    page = (folder / "a" / "report.html").read_text(encoding="utf-8")
+    assert words in page
+    options = {"noise_model": noise_model, "drift_model": None}
+    model = jn.GLM(TR, **options).fit(Y, events())
     z = model.contrast("face")
     assert_allclose(found, z, rtol=1e-5)
     largest = pd.read_csv(folder / "a" / "contrast-faces_stat-t_clusters.tsv", sep="\t")

@@ -67,6 +67,31 @@ def test_equals_the_kernels(one, x64):
     assert_allclose(rows, f_peer.effect[0])
 
 
+@pytest.mark.parametrize(
+    "noise_model",
+    [
+        "global_ar2",
+        pytest.param("arma11", marks=pytest.mark.slow),
+        pytest.param("tukey9", marks=pytest.mark.slow),
+    ],
+)
+def test_every_noise_model(two, noise_model, x64):
+    """Of two runs: fixed effects of what the kernels give for each."""
+    Y, tables = two
+    keep = [np.arange(len(y)) % 11 != 5 for y in Y]
+    model = make(noise_model=noise_model).fit(Y, tables, keep=keep)
+    runs = []
+    for y, table, mask in zip(Y, tables, keep, strict=True):
+        design = glm.design(table, len(y), TR)
+        fit = glm.fit(design.matrix, y, noise_model=noise_model, keep=mask)
+        runs.append(glm.t_contrast(fit, design.contrast("a - b")))
+    peer, found = glm.fixed_effects(runs), model.contrast("a - b", output="all")
+    assert_allclose(found["stat"], peer.stat[0], rtol=1e-7)
+    assert_allclose(found["z"], peer.z_score[0], rtol=1e-7)
+    f = model.contrast(["a", "b"], stat="F", output="p")
+    assert ((f > 0) & (f < 1)).all()
+
+
 def test_a_condition_in_f_stands_for_all_its_columns(one, x64):
     Y, table, _ = one
     model = make(hrf_model="fir", fir_delays=[0, 1, 2, 3]).fit(Y, table)
