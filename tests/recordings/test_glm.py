@@ -63,7 +63,7 @@ def test_compatible_maps_equal_nilearn(shared, recording, model, x64):
 
 
 # How far rounding to bins and uncorrected residuals move t: median and largest.
-MOVED = {localizer: (0.1, 0.68), haxby: (0.17, 1.61)}
+MOVED = {localizer: (0.1, 0.68), haxby: (0.173, 1.71)}
 
 
 @pytest.mark.parametrize("recording", [localizer, haxby])
