@@ -1,4 +1,4 @@
-"""A network against ridge on Gabor energy, over splits of a recording of V4.
+"""Networks against ridge on Gabor energy, over splits of recordings of visual cortex.
 
 Settings were chosen on other splits, those of seeds 0 to 5, whose test parts share
 images with those here. Stricter than the published baseline is ridge on the network's
@@ -14,7 +14,7 @@ import optax
 import pytest
 import scipy.stats
 
-from jaxneuro import linear, nn
+from jaxneuro import linear, nn, reliability
 from jaxneuro.core import folds, score
 from jaxneuro.signal import gabor_energy
 
@@ -126,6 +126,24 @@ def compare_v4(shared, n_splits=N_SPLITS):
     return np.array(rows)
 
 
+def compare_v1(shared, n_splits=3):
+    """Correlations (n_splits, 2, 2): network and ridge, of both neurons."""
+    with np.load(shared / "data" / "v1_patterns" / "v1_patterns.npz") as file:
+        bits, Y = np.unpackbits(file["patterns_packed"], axis=2), file["responses"]
+    inner = bits[:, 60:100, 60:100].reshape(len(Y), 20, 2, 20, 2).mean((2, 4))
+    images = (1 - inner).astype(np.float32)[..., None]
+    front = nn.GaborFront((20, 20, 1), n_scales=3, wavelength=3.0)
+    maps = np.asarray(front(images))
+    energy = np.asarray(gabor_energy(images, n_scales=3, grid=(5, 5)))
+    options = {"n_members": 2, "hidden": 128, "rate": 3e-4, "batch_size": 64}
+    rows = []
+    for seed, (train, test) in enumerate(splits(len(Y), n_splits), 1):
+        guess = network(front, maps, Y, train, seed=seed, **options)
+        row = [correlation(Y[test], guess[test]), ridge(energy, Y, train, test)]
+        rows.append(row)
+    return np.array(rows)
+
+
 def test_v4_beats_ridge(shared):
     """The network is above ridge on Gabor energy and colour, whatever the split."""
     found = compare_v4(shared)
@@ -134,3 +152,44 @@ def test_v4_beats_ridge(shared):
     assert mean > 0.015
     assert found[:, 0].mean() > 0.5
     assert 0.48 < found[:, 1].mean() < 0.52  # the baseline is as strong as it was
+
+
+def test_v1_beats_ridge(shared):
+    """Both neurons."""
+    found = compare_v1(shared)
+    for neuron, published in enumerate([0.69, 0.64]):
+        mine, ridges = found[:, :, neuron].T
+        _, low, _ = interval(mine - ridges)
+        assert low > 0
+        assert mine.mean() > published
+
+
+def compare_oracle(shared):
+    """Cross-validated prediction of every image: FEVE, and shares of the oracle."""
+    images, file = read_v4(shared, "210325")
+    counts = np.where(file["counts"] < 0, np.nan, file["counts"].astype(np.float32))
+    Y = file["responses"]
+    front = nn.GaborFront(images.shape[1:], n_scales=5, wavelength=3.0)
+    maps = np.asarray(front(images))
+    options = {"n_members": 2, "hidden": 128, "rate": 3e-4, "batch_size": 32}
+    guess = np.empty_like(Y)
+    fold = np.random.default_rng(1).permutation(len(Y)) % N_SPLITS
+    for held in range(N_SPLITS):
+        train, test = np.flatnonzero(fold != held), np.flatnonzero(fold == held)
+        guess[test] = network(front, maps, Y, train, seed=held, **options)[test]
+    oracle = np.asarray(reliability.oracle_correlation(counts))
+    single = np.asarray(reliability.trial_correlation(counts, guess))
+    feve = np.asarray(reliability.feve(counts, guess))
+    kept = np.asarray(reliability.fev(counts)) >= 0.15
+    average = np.asarray(reliability.average_correlation(counts, guess))
+    ceiling = np.asarray(reliability.noise_ceiling(counts))
+    return oracle, single, feve[kept], average, ceiling
+
+
+def test_v4_share_of_the_oracle(shared):
+    """Single repeats are predicted nearly as well as the other repeats do."""
+    oracle, single, feve, average, ceiling = compare_oracle(shared)
+    assert abs(np.median(oracle) - 0.47) < 0.006
+    assert np.median(single / oracle) > 0.6
+    assert np.median(feve) > 0.25
+    assert np.median(average / ceiling) > 0.55
