@@ -165,7 +165,7 @@ def measure(case: Case, size: str, dtype: str, repeats: int) -> list[dict]:
         rows.append(row)
         if peer.name in times["first"]:
             warm = times["warm"][peer.name] or [times["first"][peer.name]]
-            row["run"] = statistics.median(warm)
+            row["run"] = statistics.median(warm) / peer.share
             row["ratio"] = row["run"] / ours
             row["error"] = times["errors"][peer.name]
             row["measure"] = peer.measure

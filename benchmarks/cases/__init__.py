@@ -37,6 +37,7 @@ class Peer:
     error: Callable[[Data, Arrays, Arrays], float]  # data, ours, theirs
     measure: str  # what `error` is, in words
     tolerance: dict[str, float]  # largest acceptable error, by dtype
+    share: float = 1.0  # of the task that it does; its time is divided by this
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,14 +48,14 @@ def r2_error(_, ours, theirs) -> float:
     return float(np.abs(ours["r2"] - theirs["r2"]).max())
 
 
-# -- search: 1000 predictors, 20 000 voxels, 10 penalties, 5 folds -------------------
+# -- search: 1000 predictors, 50 000 voxels, 10 penalties, 5 folds -------------------
 
 ALPHAS = np.logspace(0, 5, 10)
 
 
 def make_search(size, dtype) -> Data:
     """Predictors whose variances fall as a power law, and noisy voxels."""
-    n, p, t = (3000, 1000, 20_000) if size == "full" else (200, 30, 50)
+    n, p, t = (3000, 1000, 50_000) if size == "full" else (200, 30, 50)
     rng = np.random.default_rng(1)
     X = rng.standard_normal((n, p), dtype=np.float32)
     X *= np.arange(1, p + 1, dtype=np.float32) ** -0.5
@@ -136,7 +136,7 @@ CASES = (
     ),
     Case(
         name="ridge_search",
-        title="ridge, 3000 x 1000 -> 20 000 voxels, 10 alphas, 5 folds",
+        title="ridge, 3000 x 1000 -> 50 000 voxels, 10 alphas, 5 folds",
         module="jaxneuro.linear",
         make=make_search,
         ours=search_folds,
