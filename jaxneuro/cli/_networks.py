@@ -35,7 +35,7 @@ def section(options: argparse.Namespace) -> Section:
     seen = (shift + gain * images).astype(images.dtype)
     network = nn.Encoder(
         core=nn.ConvCore((12, 12), kernel_sizes=(7, 3)),
-        readout=nn.GaussianReadout(_N_TARGETS),
+        readout=nn.FactorizedReadout(_N_TARGETS),
         shape=seen.shape[1:],
         rngs=0,
     )
@@ -51,6 +51,9 @@ def section(options: argparse.Namespace) -> Section:
             key=keys[2],
             n_epochs=n_epochs,
             validation=0.15,
+            # Complex cells are learned last: many steps, and large ones.
+            batch_size=16,
+            optimizer=nn.adam(1e-2),
         )
 
     fit, train_time = timed(f"training, {n_epochs} epochs of {cut} images", train)
