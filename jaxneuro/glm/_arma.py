@@ -19,7 +19,7 @@ import numpy as np
 
 from ..core.linalg import dot
 from ..core.struct import struct
-from ._sampling_error import MAX_DENSE, NoiseError, likelihood_errors, weight_errors
+from ._sampling_error import NoiseError, is_short, likelihood_errors, weight_errors
 
 __all__ = [
     "ARMAGrid",
@@ -294,15 +294,14 @@ def grid_error(grid: ARMAGrid, ar: np.ndarray) -> NoiseError:
     Returns
     -------
     NoiseError
-        For series of more than 2000 scans that of long ones [1]_, without the
-        weights'.
+        For a long series by the formula of these [1]_, without the weights'.
 
     References
     ----------
     .. [1] Box & Jenkins, Time Series Analysis, 1976, section 7.2.6.
     """
     n_times, rank = grid.q.shape
-    if n_times > MAX_DENSE:
+    if not is_short(n_times, 2):
         weights = np.zeros((rank, rank))
         return NoiseError(ar=ar, covariance=_spread(ar) / n_times, weights=weights)
     border = np.append(0, np.cumsum(grid.step[:-1] == 0))

@@ -13,9 +13,9 @@ from scipy.signal import lfilter, lfiltic
 from ..core.struct import struct
 
 __all__ = [
-    "MAX_DENSE",
     "NoiseError",
     "autocovariance",
+    "is_short",
     "lag_covariance",
     "lag_errors",
     "likelihood_errors",
@@ -23,8 +23,7 @@ __all__ = [
 ]
 
 _STEP = 1e-4
-# Beyond so many scans bias and the like are nothing, and dense matrices are a lot.
-MAX_DENSE = 2000
+_MAX_DENSE = 10_000_000  # numbers, of matrices of time by time
 
 
 @struct
@@ -74,6 +73,26 @@ def autocovariance(ar: np.ndarray, n_lags: int) -> np.ndarray:
     state = lfiltic([1.0], filter_, first[:0:-1])
     rest = lfilter([1.0], filter_, np.zeros(n_lags - order - 1), zi=state)[0]
     return np.concatenate([first, rest])
+
+
+def is_short(n_times: int, order: int) -> bool:
+    """Say whether a series is short enough for dense matrices.
+
+    Where it is not, the formulas of long series hold, and bias and the like are small.
+
+    Parameters
+    ----------
+    n_times : int
+        Scans.
+    order : int
+        Coefficients of the noise.
+
+    Returns
+    -------
+    bool
+        2236 scans for one coefficient, 1581 for three.
+    """
+    return (order + 1) * n_times**2 <= _MAX_DENSE
 
 
 def lag_errors(

@@ -20,7 +20,7 @@ import numpy as np
 from ..core.linalg import dot, lower_solve
 from ..core.struct import static, struct
 from ._noise import Stretch, stretches
-from ._sampling_error import MAX_DENSE, NoiseError, lag_covariance, weight_errors
+from ._sampling_error import NoiseError, is_short, lag_covariance, weight_errors
 from ._yule import expected_products, lag_sums
 
 __all__ = [
@@ -286,12 +286,17 @@ def tukey_error(
     Returns
     -------
     NoiseError
-        Of nothing for series of more than 2000 scans.
+        For a long series by the formula of these [1]_, without the weights'.
+
+    References
+    ----------
+    .. [1] Bartlett, Supplement to the Journal of the Royal Statistical Society 8
+       (1946) 27-41.
     """
     n_lags, rank = ar.size, q.shape[1]
-    none = np.zeros((n_lags, n_lags)), np.zeros((rank, rank))
-    if len(q) > MAX_DENSE:
-        return NoiseError(ar=ar, covariance=none[0], weights=none[1])
+    if not is_short(len(q), n_lags):
+        covariance = _spread(spectrum, ar) / len(q)
+        return NoiseError(ar=ar, covariance=covariance, weights=np.zeros((rank, rank)))
     lag = np.abs(np.subtract.outer(plan.place, plan.place))
 
     def dense(values: np.ndarray) -> np.ndarray:
@@ -310,3 +315,17 @@ def tukey_error(
         covariance=covariance,
         weights=weight_errors(dense, ar, covariance, q),
     )
+
+
+def _spread(spectrum: TukeySpectrum, ar: np.ndarray) -> np.ndarray:
+    """Covariance of the estimates times the number of scans, for long series."""
+    n_lags = ar.size
+    rho = np.concatenate([ar[::-1], [1.0], ar])
+    # The sums of products over all lags are a correlation of rho with itself.
+    both = np.pad(np.correlate(rho, rho, "full"), n_lags)
+    middle = 3 * n_lags
+    i, j = np.indices((n_lags, n_lags)) + 1
+    one, two = (ar / spectrum.taper)[i - 1], (ar / spectrum.taper)[j - 1]
+    cov = both[middle + j - i] + both[middle + i + j] + 2 * one * two * both[middle]
+    cov = cov - 2 * one * both[middle + j] - 2 * two * both[middle + i]
+    return spectrum.taper[i - 1] * spectrum.taper[j - 1] * cov

@@ -29,9 +29,9 @@ from ..core.linalg import dot
 from ..core.struct import struct
 from ._noise import Stretch, levinson, stationary
 from ._sampling_error import (
-    MAX_DENSE,
     NoiseError,
     autocovariance,
+    is_short,
     lag_errors,
     weight_errors,
 )
@@ -147,7 +147,7 @@ def _unbias(
 ) -> np.ndarray:
     """Invert ``ar + bias(ar)``, the bias being linear."""
     order = len(m) - 1
-    if len(q) > MAX_DENSE:
+    if not is_short(len(q), order):
         return np.eye(order, order + 1)
     biases = []
     for point in np.vstack([np.zeros(order), np.eye(order) / 2]):
@@ -177,11 +177,11 @@ def estimate_error(
     Returns
     -------
     NoiseError
-        For series of more than 2000 scans that of long ones, without the weights'.
+        For a long series by the formula of these, without the weights'.
     """
     number = np.cumsum(~part.same[0])
     order, rank = ar.size, q.shape[1]
-    if len(q) > MAX_DENSE:
+    if not is_short(len(q), order):
         gamma = toeplitz(autocovariance(ar, order))
         covariance, weights = np.linalg.inv(gamma) / len(q), np.zeros((rank, rank))
         return NoiseError(ar=ar, covariance=covariance, weights=weights)

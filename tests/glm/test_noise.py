@@ -7,6 +7,7 @@ from scipy.linalg import toeplitz
 from scipy.signal import lfilter
 
 from jaxneuro import glm
+from jaxneuro.glm import _sampling_error
 
 N, V = 61, 3
 ALL, ONE = np.ones(N, bool), np.zeros(N, int)
@@ -190,6 +191,26 @@ def test_few_false_positives(model, a, b, usual, rare):
         assert 0.047 < np.mean(p < 0.05) < usual
         assert 0.0005 < np.mean(p < 0.001) < rare
     assert np.mean(glm.t_contrast(white, np.eye(2, 8)).p_value < 0.05) > 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["ar1", "ar2", "arma11", "tukey"])
+def test_long_series_take_their_formulas(model, monkeypatch):
+    """Where no dense matrix is made, all is close to what these give."""
+    n = 500
+    X = np.column_stack([np.sin(np.arange(n) / 9), np.ones(n)])
+    Y = arma(np.random.default_rng(1), n, 300, 0.6, -0.2).astype(np.float32)
+    dense = glm.fit(X, Y, noise_model=model)
+    monkeypatch.setattr(_sampling_error, "_MAX_DENSE", 0)
+    long = glm.fit(X, Y, noise_model=model)
+    assert dense.error.weights.any()
+    assert not long.error.weights.any()
+    assert_allclose(long.error.ar, dense.error.ar, atol=0.01)
+    ours, theirs = (np.diag(fit.error.covariance) for fit in (long, dense))
+    assert_allclose(np.sqrt(ours), np.sqrt(theirs), rtol=0.1)
+    tests = [glm.t_contrast(fit, np.eye(2)) for fit in (long, dense)]
+    assert_allclose(tests[0].dof, tests[1].dof, rtol=0.2)
+    assert_allclose(tests[0].inflation, tests[1].inflation, rtol=0.05)
 
 
 def test_errors(rng, dtype):
