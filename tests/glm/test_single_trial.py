@@ -55,6 +55,19 @@ def test_lss_equals_refitting(data, close, group):
     assert_allclose(got, np.array(expected), **close)
 
 
+def test_lss_equals_nilearn_trial_by_trial(data, x64):
+    """Its model is fitted again for each trial; in float64, in raw units."""
+    run_glm = pytest.importorskip("nilearn.glm.first_level").run_glm
+    X, N, Y, _ = data
+    Y = Y.astype(np.float64)
+    got = glm.lss(X, Y, nuisance=N)
+    for trial in range(K):
+        A = np.column_stack([X[:, trial], np.delete(X, trial, 1).sum(1), N])
+        labels, results = run_glm(Y, A, noise_model="ols")
+        theta = np.array([results[label].theta[0] for label in np.unique(labels)])
+        assert_allclose(got[trial], theta[0], rtol=1e-10, atol=1e-11)
+
+
 def test_without_nuisance(data, close):
     X, _, Y, _ = data
     got = glm.lss(X, Y - 100, conditions=GROUP)
