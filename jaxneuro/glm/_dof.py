@@ -47,8 +47,8 @@ def effective_dof(
     Returns
     -------
     tuple of float
-        Degrees of freedom, one per test, at most those of the fit, rounded down to a
-        tenth.
+        Degrees of freedom, one per test, from 1 to those of the fit, rounded down to
+        a tenth.
     tuple of float
         Variance of an estimate over the mean of its squared standard error.
     """
@@ -81,7 +81,7 @@ def effective_dof(
                 for matrix in (error.weights, bend)
             )
             factor = (1 + more) / ((1 + less) * (1 - spent))
-        found.append(float(np.floor(10 / (1 / fit.dof + extra)) / 10))
+        found.append(max(1.0, float(np.floor(10 / (1 / fit.dof + extra)) / 10)))
         # Beyond this the expansion does not hold.
         wider.append(float(np.clip(factor, 0.5, 2)))
     return tuple(found), tuple(wider)

@@ -95,6 +95,18 @@ def test_estimated_noise_costs_degrees_of_freedom(rng, dtype):
     assert glm.f_contrast(as_peer, np.eye(3, 4)).dof == (fit.dof,)
 
 
+def test_trends_leave_one_degree_of_freedom_of_the_mean(rng, dtype):
+    """Where the noise hardly ever returns, nothing is known of a constant's error."""
+    t = np.arange(N)
+    X = np.column_stack([np.sin(t / 2), np.ones(N)])
+    Y = (0.1 * t**2)[:, None] + rng.standard_normal((N, 8))
+    fit = glm.fit(X, Y.astype(dtype), noise_model="ar1")
+    contrast = glm.t_contrast(fit, np.eye(2))
+    assert contrast.dof[0] > 20
+    assert contrast.dof[1] == 1
+    assert np.isfinite(contrast.p_value).all()
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_fixed_effects_of_t(data, weighted, tol):
     X, Y = data
