@@ -67,7 +67,7 @@ def banded_ridge_cv(
     search : {"random", "gcv"}
         "random" scores every weighting by folds. "gcv" scores them by generalised
         cross-validation, which needs no folds, draws half of them around those that
-        were best for many targets, and compares a tenth of them (at least 8), the
+        were best for many targets, and compares a tenth of them (at least 16), the
         ones that serve all targets best, by folds.
     shared : bool
         Whether all targets share the weighting with the best mean score; `alpha`

@@ -22,7 +22,7 @@ __all__ = ["Data", "best_of", "screen", "weighed"]
 # Share of the search that explores around what was best so far, and of its weights
 # that are then compared by folds.
 _EXPLOIT, _KEPT = 0.5, 0.1
-_LEAST_KEPT = 8
+_LEAST_KEPT = 16
 
 
 class Data(NamedTuple):

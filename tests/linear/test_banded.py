@@ -93,7 +93,7 @@ def test_screening_by_gcv_finds_as_good_weights(data):
     slow = linear.banded_ridge_cv(X, Y, BANDS, ALPHAS, FOLD, **options)
     fast = linear.banded_ridge_cv(X, Y, BANDS, ALPHAS, FOLD, search="gcv", **options)
     assert slow.scores.shape == (1, 24, 3)
-    assert fast.scores.shape == (1, 8, 3)
+    assert fast.scores.shape == (1, 16, 3)
     best = [np.asarray(r.scores)[0].max(0).mean() for r in (slow, fast)]
     assert best[1] > best[0] - 0.01
     assert_allclose(np.asarray(slow.alphas).sum(1), 1, rtol=1e-5)
