@@ -10,13 +10,14 @@ from jaxneuro.core import score
 
 
 @pytest.mark.slow
-def test_reaches_the_noise_ceiling():
+@pytest.mark.parametrize("seed", [0, 21])
+def test_reaches_the_noise_ceiling(seed):
     """Simple and complex cells, eight repeats, two networks averaged."""
-    key = jax.random.key(0)
+    key = jax.random.key(seed)
     images, rates = simulate.gabor_neurons(
         key, n_images=1500, shape=(24, 32), n_targets=8
     )
-    counts = simulate.gabor_counts(jax.random.key(1), rates, 8)
+    counts = simulate.gabor_counts(jax.random.key(seed + 1), rates, 8)
     measured, rates = np.asarray(counts.mean(0)), np.asarray(rates)
     X = np.asarray((images - images.mean()) / images.std())
     train, test = slice(0, 1200), slice(1200, 1500)
