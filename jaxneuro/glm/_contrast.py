@@ -15,7 +15,7 @@ from ..core.struct import static, struct
 from ._blocks import cast, compute_dtype, map_targets
 from ._dof import effective_dof
 from ._fit import GLMFit
-from ._gls import Information, gram, squares, whiten_rows
+from ._gls import Information, factor_size, gram, squares, whiten_rows
 from ._tails import TailTable, read_tails, tail_table
 
 __all__ = ["Contrast", "f_contrast", "fixed_effects", "t_contrast"]
@@ -283,8 +283,7 @@ def _test(fit: GLMFit, tests: list[np.ndarray], dof_num: tuple[int, ...]) -> Con
         (fit.information, tuple((rows, rows @ fit.basis) for rows in tests)), dtype
     )
     size = fit.basis.shape[0] + 4 * sum(len(rows) for rows in tests)
-    if info.spectrum is not None:
-        size += info.spectrum.products.shape[1] ** 2
+    size += factor_size(info)
     return _stream(
         partial(_estimated, info, weights),
         (fit.coef, fit.variance[None], fit.ar),

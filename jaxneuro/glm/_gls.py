@@ -5,6 +5,8 @@ diagonalise the lag-1 products: ``X'V^-1 X`` is then diagonal plus the outer pro
 of the first and last scan, and no voxel needs a factorisation.
 """
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +17,15 @@ from ._arma import ARMAGrid, grid_gram, grid_squares
 from ._noise import pair_weights, step_down
 from ._tukey import TukeySpectrum, tukey_factor
 
-__all__ = ["Information", "gram", "information", "solve", "squares", "whiten_rows"]
+__all__ = [
+    "Information",
+    "factor_size",
+    "gram",
+    "information",
+    "solve",
+    "squares",
+    "whiten_rows",
+]
 
 _MAX_EDGES, _MAX_UNROLLED = 2, 8
 
@@ -82,6 +92,25 @@ def information(
     ), turn
 
 
+def factor_size(info: Information) -> int:
+    """Count the numbers that a factorisation takes per voxel.
+
+    Parameters
+    ----------
+    info : Information
+        What is factored.
+
+    Returns
+    -------
+    int
+        Zero where nothing is factored.
+    """
+    if info.diagonal.size or info.grid is not None:
+        return 0
+    stacks = info.products if info.spectrum is None else (info.spectrum.products,)
+    return 2 * stacks[0].shape[1] ** 2 if stacks else 0
+
+
 def _diagonal(info: Information, ar: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Inverse of the diagonal part, and the small inverse of Woodbury's formula."""
     a = ar[0]
@@ -102,6 +131,32 @@ def _cholesky(info: Information, ar: jax.Array) -> jax.Array:
     """Factors (n_targets, rank, rank) of the information."""
     if info.spectrum is not None:
         return tukey_factor(info.spectrum, ar)
+    return jax.lax.linalg.cholesky(_matrix(info, ar), symmetrize_input=False)
+
+
+def _reduced(
+    info: Information, ar: jax.Array, rhs: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Factors, and the solution of their lower half (n_targets, rank, 1).
+
+    That solution is the last row of the factor of the matrix with the right-hand side
+    as one row more, however large its corner.
+    """
+    if info.spectrum is not None:
+        factor = _cholesky(info, ar)
+        return factor, lower_solve(factor, rhs.T[..., None])
+    corner = jnp.full((ar.shape[1], 1), jnp.finfo(rhs.dtype).max / 4, rhs.dtype)
+    last = jnp.concatenate([rhs.T, corner], axis=1)[:, None]
+    # Only the lower triangle is read.
+    wide = jnp.pad(_matrix(info, ar), ((0, 0), (0, 0), (0, 1)))
+    factor = jax.lax.linalg.cholesky(
+        jnp.concatenate([wide, last], axis=1), symmetrize_input=False
+    )
+    return factor[:, :-1, :-1], factor[:, -1, :-1, None]
+
+
+def _matrix(info: Information, ar: jax.Array) -> jax.Array:
+    """Information of every voxel, (n_targets, rank, rank)."""
     rank = info.products[0].shape[1]
     flat = jnp.zeros((ar.shape[1], rank * rank), ar.dtype)
     for stack, (alpha, ratio) in zip(
@@ -109,8 +164,7 @@ def _cholesky(info: Information, ar: jax.Array) -> jax.Array:
     ):
         weights = pair_weights(alpha, ratio)
         flat = flat + dot(weights.T, stack.reshape(stack.shape[0], -1))
-    full = flat.reshape(-1, rank, rank)
-    return jax.lax.linalg.cholesky(full, symmetrize_input=False)
+    return flat.reshape(-1, rank, rank)
 
 
 def solve(
@@ -141,8 +195,7 @@ def solve(
         y = jnp.sum(small * h[None], axis=1)
         x = x + inverse * dot(info.edges, y)
     else:
-        factor = _cholesky(info, ar)
-        half = lower_solve(factor, rhs.T[..., None])
+        factor, half = _reduced(info, ar, rhs)
         x = lower_solve(factor, half, transpose=True)[..., 0].T
     return x, jnp.sum(x * rhs, axis=0)
 
@@ -259,7 +312,18 @@ def _edge_products(info: Information, inverse: jax.Array, rows: jax.Array) -> ja
 
 
 def _half_rows(info: Information, ar: jax.Array, rows: jax.Array) -> jax.Array:
-    """Solve the triangular half, ``L^-1 rows'`` (n_targets, rank, n_rows)."""
-    factor = _cholesky(info, ar)
-    shape = (ar.shape[1], *rows.T.shape)
-    return lower_solve(factor, jnp.broadcast_to(rows.T[None], shape))
+    """Solve the triangular half, ``L^-1 rows'`` (n_targets, n_coordinates, n_rows).
+
+    In coordinates of which the rows need only the last few, the rest of the solution
+    is zero.
+    """
+    n_rows, rank = rows.shape
+    if n_rows < rank and info.spectrum is None:
+        known = jnp.where(jnp.isfinite(rows), rows, 0)
+        turn = jnp.linalg.qr(known.T, mode="complete")[0][:, ::-1]
+        stacks = (dot(dot(turn.T, stack), turn) for stack in info.products)
+        info, rows = replace(info, products=tuple(stacks)), dot(rows, turn)
+    size = min(n_rows, rank)
+    factor = _cholesky(info, ar)[:, rank - size :, rank - size :]
+    half = jnp.broadcast_to(rows[:, rank - size :].T, (ar.shape[1], size, n_rows))
+    return lower_solve(factor, half)

@@ -14,7 +14,7 @@ from ..core.linalg import Factor, dot
 from ..core.struct import static, struct
 from ._arma import Filter, grid_error, make_grid, reml
 from ._blocks import cast, map_targets
-from ._gls import Information, information, solve
+from ._gls import Information, factor_size, information, solve
 from ._noise import (
     Stretch,
     lagged,
@@ -186,7 +186,7 @@ def extra_size(plan: Plan) -> int:
     if plan.waves is not None:
         n_circle, n_columns = plan.waves.design.shape
         return 2 * n_circle + 2 * n_columns**2
-    return 0
+    return factor_size(plan.information)
 
 
 @jax.jit
