@@ -4,8 +4,7 @@ The inverse covariance of a stretch of stationary AR(p) noise is, in units of th
 innovation variance, ``A'A - N'N``: ``A`` is the prediction error filter started from
 zero, ``N`` a Hankel block that acts on the first p scans alone [1]_. Both are linear
 in the coefficients of the filter, so that for a design X every ``X'V^-1 X`` is a sum
-of few fixed matrices weighted by products of a voxel's coefficients. Likewise ``A'A``
-is a band of constant diagonals less a Hankel block of the last p scans.
+of few fixed matrices weighted by products of a voxel's coefficients.
 
 A stretch shorter than p follows the model of lower order that AR(p) implies.
 
@@ -26,7 +25,6 @@ from ..core.struct import static, struct
 
 __all__ = [
     "Stretch",
-    "lagged",
     "levinson",
     "pair_weights",
     "pairs",
@@ -54,8 +52,6 @@ class Stretch:
     heads : int array (order, n_stretches)
         First scans of each stretch, as positions in `rows`; empty where the filter
         starts from zero.
-    tails : int array (order, n_stretches)
-        Last scans of each stretch, the very last first.
     order : int
         Order of the model.
     everything : bool
@@ -67,7 +63,6 @@ class Stretch:
     rows: np.ndarray
     same: np.ndarray
     heads: np.ndarray
-    tails: np.ndarray
     order: int = static()  # type: ignore[assignment]  # a dataclass field
     everything: bool = static()  # type: ignore[assignment]  # a dataclass field
     plain: tuple[bool, ...] = static()  # type: ignore[assignment]  # a dataclass field
@@ -109,13 +104,11 @@ def stretches(
         for k in range(1, m + 1):
             same[k - 1, k:] = own[k:] == own[:-k]
         starts = np.flatnonzero(np.diff(own, prepend=-1))
-        ends = np.append(starts[1:], rows.size) - 1
         steps = np.arange(m)[:, None]
         part = Stretch(
             rows=rows,
             same=same,
             heads=steps + (starts if stationary else starts[:0]),
-            tails=ends - steps,
             order=int(m),
             everything=rows.size == number.size,
             plain=tuple(bool(s[k:].all()) for k, s in enumerate(same, 1)),
@@ -280,36 +273,10 @@ def step_down(ar: Any, orders: tuple[int, ...]) -> list[tuple[Any, Any]]:
     return [found[m] for m in orders]
 
 
-def lagged(q: np.ndarray, part: Stretch) -> np.ndarray:
-    """Sum the design's neighbours on both sides, lag by lag (host).
-
-    Parameters
-    ----------
-    q : array (n_times, rank)
-        Design.
-    part : Stretch
-        Gaps.
-
-    Returns
-    -------
-    array (n_lags * rank, n_rows)
-        For lags 1 to p; from lag 0 where `part` leaves out scans, since only the
-        residuals of all scans together are orthogonal to the design.
-    """
-    x = q[part.rows]
-    blocks = [] if part.everything else [x.T]
-    for k, same in enumerate(part.same, 1):
-        past = np.roll(x, k, axis=0) * same[:, None]
-        ahead = np.roll(x * same[:, None], -k, axis=0)
-        blocks.append((past + ahead).T)
-    return np.concatenate(blocks)
-
-
 def weigh(
     e: jax.Array,
     q: np.ndarray | jax.Array,
     part: Stretch,
-    sides: np.ndarray | jax.Array,
     alpha: jax.Array,
     ratio: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
@@ -323,8 +290,6 @@ def weigh(
         Design.
     part : Stretch
         Scans that count.
-    sides : array (n_lags * rank, n_rows)
-        What :func:`lagged` gives.
     alpha, ratio : array
         As :func:`step_down` gives them.
 
@@ -337,29 +302,30 @@ def weigh(
     """
     if not part.everything:
         e, q = e[part.rows], q[part.rows]
-    w = e
-    for k, plain in enumerate(part.plain, 1):
-        past = jnp.pad(e[:-k], ((k, 0), (0, 0)))
-        if not plain:
-            past = jnp.where(part.same[k - 1][:, None], past, 0)
-        w = w + alpha[k][None] * past
-    squares = jnp.sum(w**2, axis=0)
     order = part.order
-    band = [
-        sum((alpha[k] * alpha[k + d] for k in range(1, order + 1 - d)), alpha[d])
-        for d in range(1 if part.everything else 0, order + 1)
-    ]
-    products_ = dot(sides, e).reshape(len(band), q.shape[1], -1)
-    inner = jnp.sum(jnp.stack(band)[:, None] * products_, axis=0)
-    for ends in (part.heads, part.tails):
-        if not ends.size:
-            continue
-        once = _hankel(alpha, e[ends])  # (order, n_stretches, n_targets)
-        if ends is part.heads:
-            squares = squares - jnp.sum(once**2, axis=(0, 1))
-        near = q[ends].reshape(-1, q.shape[1])
+    w = e
+    for k in range(1, order + 1):
+        past = jnp.pad(e[:-k], ((k, 0), (0, 0)))
+        w = w + alpha[k][None] * _within(past, part, k)
+    squares = jnp.sum(w**2, axis=0)
+    v = w
+    for k in range(1, order + 1):
+        ahead = jnp.pad(_within(w, part, k)[k:], ((0, k), (0, 0)))
+        v = v + alpha[k][None] * ahead
+    inner = dot(q.T, v)
+    if part.heads.size:
+        once = _hankel(alpha, e[part.heads])  # (order, n_stretches, n_targets)
+        squares = squares - jnp.sum(once**2, axis=(0, 1))
+        near = q[part.heads].reshape(-1, q.shape[1])
         inner = inner - dot(near.T, _hankel(alpha, once).reshape(-1, e.shape[1]))
     return ratio * squares, ratio[None] * inner
+
+
+def _within(x: jax.Array, part: Stretch, lag: int) -> jax.Array:
+    """Take as zero what has no scan so many before it in its stretch."""
+    if part.plain[lag - 1]:
+        return x
+    return jnp.where(part.same[lag - 1][:, None], x, 0)
 
 
 def _hankel(alpha: jax.Array, head: jax.Array) -> jax.Array:

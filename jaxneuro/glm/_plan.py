@@ -17,7 +17,6 @@ from ._blocks import cast, map_targets
 from ._gls import Information, factor_size, information, solve
 from ._noise import (
     Stretch,
-    lagged,
     levinson,
     products,
     step_down,
@@ -57,8 +56,6 @@ class Plan:
         coefficients.
     parts, pairs : Stretch
         Gaps, for whitening and for estimation.
-    sides : tuple of array (n_lags * rank, n_rows)
-        Lagged design of each entry of `parts`.
     moments : Moments or None
         Bias of the residuals; None with compat or for independent noise.
     information : Information
@@ -84,7 +81,6 @@ class Plan:
     ones_coef: np.ndarray
     parts: tuple[Stretch, ...]
     pairs: Stretch | None
-    sides: tuple[np.ndarray, ...]
     moments: Moments | None
     information: Information
     global_mean: np.ndarray | None
@@ -156,7 +152,6 @@ def make_plan(
         ones_coef=basis @ inside,
         parts=parts,
         pairs=pairs,
-        sides=tuple(lagged(q, part) for part in parts),
         moments=bias,
         information=info,
         global_mean=None if exact or explained or not order else np.zeros(()),
@@ -234,8 +229,8 @@ def fit_block(
         ar = _coefficients(plan, e) if given is None else given
         squares, inner = jnp.zeros_like(mean), jnp.zeros_like(x)
         found = step_down(ar, plan.information.orders)
-        for part, sides, pair in zip(plan.parts, plan.sides, found, strict=True):
-            own, product = weigh(e, plan.q, part, sides, *pair)
+        for part, pair in zip(plan.parts, found, strict=True):
+            own, product = weigh(e, plan.q, part, *pair)
             squares, inner = squares + own, inner + product
         step, explained = solve(plan.information, ar, inner)
         x, squares = x + step, squares - explained
