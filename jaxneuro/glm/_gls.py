@@ -317,13 +317,14 @@ def _half_rows(info: Information, ar: jax.Array, rows: jax.Array) -> jax.Array:
     In coordinates of which the rows need only the last few, the rest of the solution
     is zero.
     """
-    n_rows, rank = rows.shape
-    if n_rows < rank and info.spectrum is None:
+    size, rank = rows.shape
+    if size >= rank or info.spectrum is not None:
+        size = rank
+    else:
         known = jnp.where(jnp.isfinite(rows), rows, 0)
         turn = jnp.linalg.qr(known.T, mode="complete")[0][:, ::-1]
         stacks = (dot(dot(turn.T, stack), turn) for stack in info.products)
         info, rows = replace(info, products=tuple(stacks)), dot(rows, turn)
-    size = min(n_rows, rank)
     factor = _cholesky(info, ar)[:, rank - size :, rank - size :]
-    half = jnp.broadcast_to(rows[:, rank - size :].T, (ar.shape[1], size, n_rows))
-    return lower_solve(factor, half)
+    half = rows[:, rank - size :].T[None]
+    return lower_solve(factor, jnp.broadcast_to(half, (len(factor), *half.shape[1:])))
