@@ -33,30 +33,10 @@ def section(options: argparse.Namespace) -> Section:
     cut = int(0.8 * n_images)
     shift, gain = -float(images.mean() / images.std()), 1 / float(images.std())
     seen = (shift + gain * images).astype(images.dtype)
-    network = nn.Encoder(
-        core=nn.ConvCore((12, 12), kernel_sizes=(7, 3)),
-        readout=nn.FactorizedReadout(_N_TARGETS),
-        shape=seen.shape[1:],
-        rngs=0,
+    fit, train_time = timed(
+        f"training, {n_epochs} epochs of {cut} images",
+        lambda: _trained(seen[:cut], responses[:cut], keys[2], n_epochs),
     )
-    network.start_at(responses[:cut].mean(0))
-    apply, variables = nn.functional(network)
-
-    def train() -> nn.TrainResult:
-        return nn.train(
-            apply,
-            variables,
-            seen[:cut],
-            responses[:cut],
-            key=keys[2],
-            n_epochs=n_epochs,
-            validation=0.15,
-            # Complex cells are learned last: many steps, and large ones.
-            batch_size=16,
-            optimizer=nn.adam(1e-2),
-        )
-
-    fit, train_time = timed(f"training, {n_epochs} epochs of {cut} images", train)
     guess = fit.apply(fit.variables, seen[cut:])
     correlation = np.asarray(score.correlation(rates[cut:], guess))
     targets = np.arange(_N_TARGETS)
@@ -83,4 +63,28 @@ def section(options: argparse.Namespace) -> Section:
         figures=figures(found),
         times=[train_time, time],
         summary=f"held-out correlation {correlation.mean():.2f}; {words(found)}",
+    )
+
+
+def _trained(
+    images: np.ndarray, responses: np.ndarray, key: jax.Array, n_epochs: int
+) -> nn.TrainResult:
+    """Train a network of two layers."""
+    network = nn.Encoder(
+        core=nn.ConvCore((12, 12), kernel_sizes=(7, 3)),
+        readout=nn.FactorizedReadout(_N_TARGETS),
+        shape=images.shape[1:],
+        rngs=0,
+    )
+    network.start_at(responses.mean(0))
+    return nn.train(
+        *nn.functional(network),
+        images,
+        responses,
+        key=key,
+        n_epochs=n_epochs,
+        validation=0.15,
+        # Complex cells are learned last: many steps, and large ones.
+        batch_size=16,
+        optimizer=nn.adam(1e-2),
     )
