@@ -184,6 +184,8 @@ def fit(
     )
     _warn_undefined(variance)
     own = order > 0 and len(arrays) == 1 and compat is None
+    with one_blas_thread():
+        error = noise_error(plan, used) if own else None
     return GLMFit(
         coef=coef,
         variance=variance[0],
@@ -193,7 +195,7 @@ def fit(
         dof=dof,
         noise_model=noise_model,
         compat=compat,
-        error=noise_error(plan, used) if own else None,
+        error=error,
     )
 
 

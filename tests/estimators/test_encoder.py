@@ -116,6 +116,7 @@ def test_compared_with_simple_models(fitted, images, responses, rng):
         fitted.compare(parts[0], gone, *parts[2:])
 
 
+@pytest.mark.slow
 def test_compared_on_lags(rng):
     """Ridge on lags, and the same bent."""
     x = rng.standard_normal((600, 3))

@@ -39,6 +39,7 @@ def test_least_angle_search_is_the_same(voxels):
         assert result.fit.n_iter[t] == theirs.n_iter_
 
 
+@pytest.mark.slow
 def test_least_angle_search_in_single_precision(voxels):
     X, Y, _ = voxels
     single = linear.lasso_lars_cv(
