@@ -58,7 +58,7 @@ def pytest_runtest_teardown(item):
     # process, and compiling ends in a crash when there are no more.
     if next(TESTS) % 20 or not MAPS.exists():
         return
-    if MAPS.read_bytes().count(b"\n") > 40_000:
+    if MAPS.read_bytes().count(b"\n") > 25_000:
         jax.clear_caches()
         gc.collect()
 

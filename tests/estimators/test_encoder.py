@@ -135,6 +135,7 @@ def test_compared_on_lags(rng):
     assert table["linear-nonlinear"][0] > 0.95
 
 
+@pytest.mark.slow
 def test_front_of_gabor_energy(rng):
     """A complex cell, which few images suffice to predict; the join takes images."""
     contrast, phase = rng.random((2, 300, 1, 1))

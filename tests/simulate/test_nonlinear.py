@@ -86,6 +86,7 @@ def test_every_measure_moves_for_its_cause_alone(exact):
     assert_allclose(exact["shape_change"][:, hold], 1, atol=0.03)
 
 
+@pytest.mark.slow
 def test_measures_rank_the_channels(exact, truth):
     assert (np.diff(exact["gain_change"][:, 1]) > 0).all()
     hold = exact["temporal_hold"][:, 2]
