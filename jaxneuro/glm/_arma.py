@@ -19,7 +19,7 @@ import numpy as np
 
 from ..core.linalg import dot
 from ..core.struct import struct
-from ._sampling_error import NoiseError, is_short, likelihood_errors, weight_errors
+from ._sampling_error import NoiseError, is_short, likelihood_errors, noise_error
 
 __all__ = [
     "ARMAGrid",
@@ -300,10 +300,9 @@ def grid_error(grid: ARMAGrid, ar: np.ndarray) -> NoiseError:
     ----------
     .. [1] Box & Jenkins, Time Series Analysis, 1976, section 7.2.6.
     """
-    n_times, rank = grid.q.shape
+    n_times = len(grid.q)
     if not is_short(n_times, 2):
-        weights = np.zeros((rank, rank))
-        return NoiseError(ar=ar, covariance=_spread(ar) / n_times, weights=weights)
+        return noise_error(ar, _spread(ar) / n_times, grid.q)
     border = np.append(0, np.cumsum(grid.step[:-1] == 0))
     time = np.append(0, np.cumsum(grid.step[:-1]))
     lag = np.abs(np.subtract.outer(time, time))
@@ -315,9 +314,7 @@ def grid_error(grid: ARMAGrid, ar: np.ndarray) -> NoiseError:
         below = first * a ** (np.arange(1, lag.max() + 1) - 1.0)
         return np.append(1 + 2 * a * b + b**2, below)[lag] * together / (1 - a**2)
 
-    covariance = likelihood_errors(dense, ar, grid.q)
-    weights = weight_errors(dense, ar, covariance, grid.q)
-    return NoiseError(ar=ar, covariance=covariance, weights=weights)
+    return noise_error(ar, likelihood_errors(dense, ar, grid.q), grid.q, dense)
 
 
 def _spread(ar: np.ndarray) -> np.ndarray:

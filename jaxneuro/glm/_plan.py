@@ -179,8 +179,7 @@ def extra_size(plan: Plan) -> int:
     if plan.search is not None:
         return 2 * plan.search.penalty.size
     if plan.waves is not None:
-        n_circle, n_columns = plan.waves.design.shape
-        return 2 * n_circle + 2 * n_columns**2
+        return 2 * len(plan.waves.design) + factor_size(plan.information)
     return factor_size(plan.information)
 
 
@@ -213,33 +212,38 @@ def fit_block(
     seen = jnp.max(jnp.abs(x), axis=0)
     if plan.order == 0:
         squares, ar = _rest(plan, z, x, mean), jnp.zeros((0, y.shape[1]), y.dtype)
-    elif plan.search is not None:
-        assert plan.information.grid is not None
-        e = _residuals(plan, z, x, mean)
-        step, squares, ar = reml(plan.information.grid, plan.search, e)
-        x = x + step
-    elif plan.waves is not None:
-        assert plan.information.spectrum is not None
-        e = _residuals(plan, z, x, mean)
-        ar = tapered(plan.waves, e)
-        step, squares = whiten(plan.information.spectrum, plan.waves, e, ar)
-        x = x + step
     else:
         e = _residuals(plan, z, x, mean)
-        ar = _coefficients(plan, e) if given is None else given
-        squares, inner = jnp.zeros_like(mean), jnp.zeros_like(x)
-        found = step_down(ar, plan.information.orders)
-        for part, pair in zip(plan.parts, found, strict=True):
-            own, product = weigh(e, plan.q, part, *pair)
-            squares, inner = squares + own, inner + product
-        step, explained = solve(plan.information, ar, inner)
-        x, squares = x + step, squares - explained
+        step, squares, ar = _generalised(plan, e, given)
+        x = x + step
     coef = dot(plan.basis, x) + plan.ones_coef[:, None] * mean[None]
     variance = squares[None] / plan.divisor
     dead = (seen == 0) & (squares == 0) | ~jnp.isfinite(squares)
     return tuple(  # type: ignore[return-value]  # three of them
         jnp.where(dead[None], jnp.nan, value) for value in (coef, variance, ar)
     )
+
+
+def _generalised(
+    plan: Plan, e: jax.Array, given: jax.Array | None
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Step from least squares, whitened sum of squares, and coefficients."""
+    info = plan.information
+    if plan.search is not None:
+        assert info.grid is not None
+        return reml(info.grid, plan.search, e)
+    if plan.waves is not None:
+        assert info.spectrum is not None
+        ar = tapered(info.spectrum, plan.waves, e)
+        return *whiten(info.spectrum, plan.waves, e, ar), ar
+    ar = _coefficients(plan, e) if given is None else given
+    squares = jnp.zeros_like(e[0])
+    inner = jnp.zeros((plan.q.shape[1], e.shape[1]), e.dtype)
+    for part, pair in zip(plan.parts, step_down(ar, info.orders), strict=True):
+        own, product = weigh(e, plan.q, part, *pair)
+        squares, inner = squares + own, inner + product
+    step, explained = solve(info, ar, inner)
+    return step, squares - explained, ar
 
 
 def noise_error(plan: Plan, ar: jax.Array | np.ndarray) -> NoiseError | None:
@@ -261,8 +265,8 @@ def noise_error(plan: Plan, ar: jax.Array | np.ndarray) -> NoiseError | None:
     if isinstance(ar, Tracer):
         return None
     values = np.asarray(ar, dtype=np.float64)
-    mean = values[:, np.isfinite(values).all(axis=0)].sum(axis=1)
-    mean /= max(np.isfinite(values).all(axis=0).sum(), 1)
+    known = np.isfinite(values).all(axis=0)
+    mean = values[:, known].sum(axis=1) / max(known.sum(), 1)
     if not mean.any():
         return None
     if plan.pairs is not None and plan.moments is not None:

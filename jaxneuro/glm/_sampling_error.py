@@ -19,7 +19,7 @@ __all__ = [
     "lag_covariance",
     "lag_errors",
     "likelihood_errors",
-    "weight_errors",
+    "noise_error",
 ]
 
 _STEP = 1e-4
@@ -215,7 +215,39 @@ def likelihood_errors(
     return 2 * np.linalg.inv(both)[1:, 1:]
 
 
-def weight_errors(
+def noise_error(
+    ar: np.ndarray,
+    covariance: np.ndarray,
+    q: np.ndarray,
+    dense: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> NoiseError:
+    """Record the errors of estimates, and what they do to weights.
+
+    Parameters
+    ----------
+    ar : array (order,)
+        Coefficients of the noise.
+    covariance : array (order, order)
+        Of their estimates.
+    q : array (n_times, rank)
+        Design.
+    dense : function of array (order,), optional
+        As :func:`_weight_errors` takes it. Without it, as for a long series, the
+        weights count as known.
+
+    Returns
+    -------
+    NoiseError
+        In float64.
+    """
+    if dense is None:
+        weights = np.zeros((q.shape[1], q.shape[1]))
+    else:
+        weights = _weight_errors(dense, ar, covariance, q)
+    return NoiseError(ar=ar, covariance=covariance, weights=weights)
+
+
+def _weight_errors(
     dense: Callable[[np.ndarray], np.ndarray],
     ar: np.ndarray,
     covariance: np.ndarray,

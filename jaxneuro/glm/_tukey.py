@@ -20,7 +20,7 @@ import numpy as np
 from ..core.linalg import dot, lower_solve
 from ..core.struct import static, struct
 from ._noise import Stretch, stretches
-from ._sampling_error import NoiseError, is_short, lag_covariance, weight_errors
+from ._sampling_error import NoiseError, is_short, lag_covariance, noise_error
 from ._yule import expected_products, lag_sums
 
 __all__ = [
@@ -71,8 +71,6 @@ class Waves:
         Gaps, for lag products.
     solve : array (n_lags + 1, n_lags + 1)
         From lag products of residuals to autocovariances, without their bias.
-    window : array (n_lags,)
-        Taper at lags 1, 2, ...
     waves : array (n_circle, n_kept)
         Orthonormal cosines and sines at the scans that are used.
     frequency : int array (n_circle,)
@@ -85,7 +83,6 @@ class Waves:
 
     pairs: Stretch
     solve: np.ndarray
-    window: np.ndarray
     waves: np.ndarray
     frequency: np.ndarray
     place: np.ndarray
@@ -142,7 +139,6 @@ def make_waves(
     return spectrum, Waves(
         pairs=pairs,
         solve=_solve(expected_products(q, number, n_lags)[:, :order]),
-        window=taper,
         waves=waves[:, used],
         frequency=frequency,
         place=used,
@@ -159,12 +155,12 @@ def _solve(expected: np.ndarray) -> np.ndarray:
     return (vt.T / np.maximum(size, _LEAST * size[0])) @ u.T
 
 
-def tapered(plan: Waves, e: jax.Array) -> jax.Array:
+def tapered(spectrum: TukeySpectrum, plan: Waves, e: jax.Array) -> jax.Array:
     """Tapered autocorrelations of residuals.
 
     Parameters
     ----------
-    plan : Waves
+    spectrum, plan
         Of the design.
     e : array (n_kept, n_targets)
         Least squares residuals.
@@ -175,7 +171,7 @@ def tapered(plan: Waves, e: jax.Array) -> jax.Array:
         At lags 1, 2, ...
     """
     gamma = dot(plan.solve, lag_sums(e, plan.pairs))
-    return jnp.asarray(plan.window)[:, None] * gamma[1:] / gamma[:1]
+    return jnp.asarray(spectrum.taper)[:, None] * gamma[1:] / gamma[:1]
 
 
 def _weights(spectrum: TukeySpectrum, ar: jax.Array) -> jax.Array:
@@ -258,8 +254,7 @@ def tukey_normal(spectrum: TukeySpectrum, ar: np.ndarray) -> np.ndarray:
     array (rank, rank)
         Per unit of the variance of the innovations.
     """
-    power = np.maximum(1 + spectrum.cosines @ ar, _FLOOR)
-    innovations = np.exp(np.mean(np.log(power)))  # Szego
+    power, innovations = _power(spectrum, ar)
     full = np.tensordot(innovations / power, spectrum.products, 1)
     first = spectrum.n_missing
     cross = np.linalg.solve(full[:first, :first], full[:first, first:])
@@ -293,28 +288,27 @@ def tukey_error(
     .. [1] Bartlett, Supplement to the Journal of the Royal Statistical Society 8
        (1946) 27-41.
     """
-    n_lags, rank = ar.size, q.shape[1]
+    n_lags = ar.size
     if not is_short(len(q), n_lags):
-        covariance = _spread(spectrum, ar) / len(q)
-        return NoiseError(ar=ar, covariance=covariance, weights=np.zeros((rank, rank)))
+        return noise_error(ar, _spread(spectrum, ar) / len(q), q)
     lag = np.abs(np.subtract.outer(plan.place, plan.place))
 
     def dense(values: np.ndarray) -> np.ndarray:
-        power = np.maximum(1 + spectrum.cosines @ values, _FLOOR)
-        r = np.fft.irfft(power, plan.frequency.size)[lag]
-        return r / np.exp(np.mean(np.log(power)))
+        power, innovations = _power(spectrum, values)
+        return np.fft.irfft(power, plan.frequency.size)[lag] / innovations
 
     cov = dense(ar)
     cov /= cov[0, 0]
     number = np.cumsum(~plan.pairs.same[0])
     sums = plan.solve @ lag_covariance(cov, q, number, n_lags) @ plan.solve.T
     slope = np.column_stack([-ar, np.diag(spectrum.taper)])
-    covariance = slope @ sums @ slope.T
-    return NoiseError(
-        ar=ar,
-        covariance=covariance,
-        weights=weight_errors(dense, ar, covariance, q),
-    )
+    return noise_error(ar, slope @ sums @ slope.T, q, dense)
+
+
+def _power(spectrum: TukeySpectrum, ar: np.ndarray) -> tuple[np.ndarray, float]:
+    """Power of each frequency, and by Szego's theorem that of the innovations."""
+    power = np.maximum(1 + spectrum.cosines @ ar, _FLOOR)
+    return power, float(np.exp(np.mean(np.log(power))))
 
 
 def _spread(spectrum: TukeySpectrum, ar: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ from ._sampling_error import (
     autocovariance,
     is_short,
     lag_errors,
-    weight_errors,
+    noise_error,
 )
 
 __all__ = [
@@ -181,11 +181,10 @@ def estimate_error(
         For a long series by the formula of these, without the weights'.
     """
     number = np.cumsum(~part.same[0])
-    order, rank = ar.size, q.shape[1]
+    order = ar.size
     if not is_short(len(q), order):
         gamma = toeplitz(autocovariance(ar, order))
-        covariance, weights = np.linalg.inv(gamma) / len(q), np.zeros((rank, rank))
-        return NoiseError(ar=ar, covariance=covariance, weights=weights)
+        return noise_error(ar, np.linalg.inv(gamma) / len(q), q)
     expected = np.linalg.inv(m.near) @ np.column_stack([np.eye(order + 1), m.far])
     covariance = lag_errors(ar, expected, q, number)[2]
     turn = m.unbias[:, :-1]
@@ -195,8 +194,7 @@ def estimate_error(
     def dense(values: np.ndarray) -> np.ndarray:
         return toeplitz(autocovariance(values, len(q))) * together
 
-    weights = weight_errors(dense, ar, covariance, q)
-    return NoiseError(ar=ar, covariance=covariance, weights=weights)
+    return noise_error(ar, covariance, q, dense)
 
 
 def _shift(x: np.ndarray, number: np.ndarray, lag: int) -> np.ndarray:
