@@ -49,35 +49,21 @@ def _make(size, dtype, gammas) -> Data:
 
 def search(data) -> Arrays:
     """Score the given weights and fit with the best."""
-    from jaxneuro import linear
-
-    found = linear.banded_ridge_cv(
-        data["X"],
-        data["Y"],
-        data["bands"],
-        ALPHAS,
-        data["fold_id"],
-        gammas=data["gammas"],
-    )
-    return {"scores": np.asarray(found.scores)[0], "coef": np.asarray(found.fit.coef)}
+    return _ours(data, gammas=data["gammas"])
 
 
 def search_by_gcv(data) -> Arrays:
     """Search with the criterion that needs no folds, and compare the best by folds."""
     import jax
 
+    return _ours(data, key=jax.random.key(0), n_iter=N_FAST, search="gcv")
+
+
+def _ours(data, **options) -> Arrays:
     from jaxneuro import linear
 
-    found = linear.banded_ridge_cv(
-        data["X"],
-        data["Y"],
-        data["bands"],
-        ALPHAS,
-        data["fold_id"],
-        key=jax.random.key(0),
-        n_iter=N_FAST,
-        search="gcv",
-    )
+    parts = (data[name] for name in ("X", "Y", "bands"))
+    found = linear.banded_ridge_cv(*parts, ALPHAS, data["fold_id"], **options)
     return {"scores": np.asarray(found.scores)[0], "coef": np.asarray(found.fit.coef)}
 
 

@@ -1,28 +1,13 @@
 """Peak memory of fresh processes: what must not grow with targets or features."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="peaks are read from /proc"),
-]
+pytestmark = pytest.mark.slow
 
 N, P, T = 1500, 40, 150_000
-
-PEAK = """
-from pathlib import Path
-
-def peak(reset=False):
-    if reset:
-        Path("/proc/self/clear_refs").write_text("5")
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
-"""
 
 TARGETS = """
 import sys
@@ -53,16 +38,19 @@ print(peak() - base, np.isfinite(found.fit.coef).all())
 """
 
 
-def run(code, *arguments):
-    """Bytes above the base, and whether all is finite."""
-    command = [sys.executable, "-c", PEAK + code, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    above, finite = done.stdout.split()
-    assert finite == "True"
-    return int(above)
+@pytest.fixture
+def above(in_child):
+    """Bytes above the base that code takes, whose result is finite."""
+
+    def run(code, *arguments):
+        taken, finite = in_child(code, *arguments)
+        assert finite == "True"
+        return int(taken)
+
+    return run
 
 
-def test_targets_on_disk_pass_in_blocks(tmp_path: Path, rng):
+def test_targets_on_disk_pass_in_blocks(tmp_path: Path, rng, above):
     """900 MB of targets: neither they nor their predictions are held."""
     X = rng.standard_normal((N, P)).astype(np.float32)
     np.save(tmp_path / "X.npy", X)
@@ -72,12 +60,12 @@ def test_targets_on_disk_pass_in_blocks(tmp_path: Path, rng):
         Y[:, start : start + 1000] = block
     Y.flush()
     del Y
-    assert run(TARGETS, tmp_path, N, P, T) < 500e6
+    assert above(TARGETS, tmp_path, N, P, T) < 500e6
     coef = np.memmap(tmp_path / "coef", np.float32, "r", shape=(P, T))
     np.testing.assert_allclose(coef[:, :1000], coef[:, -1000:], atol=1e-5)
     assert abs(coef[0, ::7].mean() - 1) < 0.05
 
 
-def test_many_features_go_through_the_samples():
+def test_many_features_go_through_the_samples(above):
     """The products of 20 000 features would take 1600 MB, their factor as much."""
-    assert run(FEATURES) < 700e6
+    assert above(FEATURES) < 700e6
