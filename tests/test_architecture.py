@@ -51,6 +51,7 @@ ONLY_IN = {
     "optax": {"nn", "mei", "estimators/_causal_networks.py"},
     "sklearn": {"estimators", "cli"},
     "matplotlib": {"viz", "cli"},
+    "orbax": {"core/checkpoint.py"},
 }
 BANNED = {"pickle", "cloudpickle", "joblib", "jaxtyping"}
 

@@ -1,5 +1,8 @@
 """Networks on disk, one file for each set of folds left out."""
 
+import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +37,13 @@ class Shelf:
 
     @property
     def checkpoint(self) -> Path | None:
-        """File of a training that has not ended."""
-        return self.folder and self.folder / "training.npz"
+        """Folder of a training that has not ended."""
+        return self.folder and self.folder / "training"
 
     def forget_checkpoint(self) -> None:
         """Remove it: its networks have files of their own now."""
         if self.checkpoint is not None:
-            self.checkpoint.unlink(missing_ok=True)
+            shutil.rmtree(self.checkpoint, ignore_errors=True)
 
     def read(self, names: tuple[int, ...]) -> Any:
         """Networks of a set (n_seeds, ...), None where there is no file."""
@@ -50,10 +53,28 @@ class Shelf:
         if not path.exists() and path.with_suffix(".pt").exists():
             found = io.from_torch(path.with_suffix(".pt"), self.one)
             return jax.tree.map(lambda leaf: jnp.stack([leaf] * self.n_seeds), found)
-        tree = checkpoint.read(path, self.one, self.task)
-        return tree and jax.tree.map(jnp.asarray, tree)
+        return self._load(path) if path.exists() else None
 
     def write(self, names: tuple[int, ...], tree: Any) -> None:
         """Keep the networks of a set."""
-        if self.folder is not None:
-            checkpoint.write(self._path(names), tree, self.task)
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        target = self._path(names)
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
+        named = {f"leaf{index}": leaf for index, leaf in enumerate(leaves)}
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                np.savez(file, task=np.array(json.dumps(self.task)), **named)  # type: ignore[arg-type]  # NumPy's stub takes them for its flag
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _load(self, path: Path) -> Any:
+        leaves, treedef = jax.tree.flatten(self.one)
+        with np.load(path, allow_pickle=False) as file:
+            found = json.loads(str(file["task"][()])) if "task" in file.files else {}
+            checkpoint.refuse_other(path, found, self.task)
+            stored = [jnp.asarray(file[f"leaf{k}"]) for k in range(len(leaves))]
+        return jax.tree.unflatten(treedef, stored)

@@ -45,7 +45,7 @@ class Plan:
     stop_on : str
         "loss" or "correlation".
     checkpoint, checkpoint_every : path or None, float
-        File, and seconds between two writes.
+        Folder, and seconds between two writes.
     show_progress : bool
         Whether to draw a bar.
     """
@@ -318,7 +318,7 @@ class _Saver:
         self.last = time.monotonic()
 
     def resume(self, trees: Any, control: Control) -> tuple[Any, Control]:
-        """Give back what the file holds, or what came."""
+        """Give back what the folder holds, or what came."""
         if self.path is None:
             return trees, control
         found = checkpoint.read(self.path, (trees, vars(control)), self.task)

@@ -104,8 +104,8 @@ def train(
         Arithmetic of the network; parameters, their updates and the loss stay as they
         are. Default: that of the parameters.
     checkpoint : path, optional
-        File that holds the state. A training that was killed resumes from it, and one
-        that has ended is read from it.
+        Folder that holds the state. A training that was killed resumes from it, and
+        one that has ended is read from it.
     checkpoint_every : float
         Seconds between two writes.
     show_progress : bool
