@@ -223,6 +223,6 @@ CASES = (
         dtypes=("float32",),
     ),
     measure_case("complexity", 1500, 1e-5),
-    measure_case("temporal_hold", 500, 0),
-    measure_case("shape_change", 300, 1e-3),
+    measure_case("temporal_hold", 1500, 0),
+    measure_case("shape_change", 1500, 1e-5),
 )

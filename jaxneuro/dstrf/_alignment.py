@@ -1,20 +1,15 @@
 """How the shape of a dynamic receptive field changes, movement along lags aside."""
 
-from functools import partial
-from typing import NamedTuple
-
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ..core import check
-from ._measures import default_span, effective_rank, products
+from ._measures import default_span, effective_rank, products, target_frames
 
 __all__ = ["shape_change"]
 
 _ROUNDS = 100
 _SMOOTH = 9  # lags over which the profile of strength is averaged
+_TIE = 1e-5  # beyond what rounding in float32 can decide
 
 
 def shape_change(dstrf: ArrayLike, *, max_shift: int | None = None) -> np.ndarray:
@@ -35,7 +30,7 @@ def shape_change(dstrf: ArrayLike, *, max_shift: int | None = None) -> np.ndarra
     -------
     array (n_targets,)
         :func:`complexity` of the aligned frames, float64; NaN where a dSTRF is zero
-        throughout. Frames that are constant are not moved.
+        throughout. Frames of zeros are not moved.
 
     Raises
     ------
@@ -45,37 +40,31 @@ def shape_change(dstrf: ArrayLike, *, max_shift: int | None = None) -> np.ndarra
     Notes
     -----
     Circular moves keep mean and norm of a frame, so the best correlation is that of
-    the largest inner product, found for all moves at once in the Fourier domain. Two
-    moves whose inner products agree to rounding are a near-tie: which of them wins
-    depends on the order of summation here as in the reference, and with it the last
-    digits of the result.
+    the largest inner product, found for all moves at once in the Fourier domain.
+
+    Moves whose inner products differ by less than 1e-5 of that frame's largest are a
+    near-tie, which the shortest of them wins, and the earlier of two that are equally
+    short; so the result does not hang on rounding. In the reference rounding decides.
+    Frames that are against the mean wherever they meet it are such: every move that
+    keeps them apart from it gives zero.
 
     References
     ----------
     .. [1] Keshishian et al., eLife, 2020, doi:10.7554/eLife.53445. Numbers of the
        DSTRF toolbox (naplab), whose centring filter has ten taps.
     """
-    dstrf = check.float_array("dstrf", dstrf, ndim=4)
+    dstrf = np.asarray(dstrf)
+    frames = target_frames(dstrf)
     n_lags = dstrf.shape[2]
     span = default_span(n_lags) if max_shift is None else max_shift
     if span < 1:
         raise ValueError(f"max_shift is {span} but must be 1 or more.")
-    result = []
-    for target in range(dstrf.shape[1]):
-        # The reference counts lags from the oldest.
-        aligned = _align(dstrf[:, target, ::-1], span)
-        result.append(effective_rank(products(np.asarray(aligned))))
-    return np.array(result)
+    # The reference counts lags from the oldest.
+    aligned = (_align(one[:, ::-1], span) for one in frames)
+    return np.array([effective_rank(products(one)) for one in aligned])
 
 
-class _State(NamedTuple):
-    shift: jax.Array  # (n_times,) moves so far
-    moved: jax.Array  # () whether the last round moved any frame
-    rounds: jax.Array
-
-
-@partial(jax.jit, static_argnames="span")
-def _align(frames: jax.Array, span: int) -> jax.Array:
+def _align(frames: np.ndarray, span: int) -> np.ndarray:
     """Align frames with their mean along lags.
 
     Parameters
@@ -90,55 +79,57 @@ def _align(frames: jax.Array, span: int) -> jax.Array:
     array (n_times, n_lags, n_features)
         Moved frames.
     """
-    n_times, n_lags, n_features = frames.shape
+    n_times, n_lags, _ = frames.shape
     size = n_lags + 2 * span
     room = n_lags // 2 + span
-    padded = jnp.pad(frames, ((0, 0), (span, span), (0, 0)))
-    spectra = jnp.fft.rfft(padded, axis=1)
-    profiles = jnp.fft.rfft(jnp.abs(padded).sum(2), axis=1)  # (n_times, size // 2 + 1)
-    flat = padded.reshape(n_times, -1)
-    constant = flat.max(1) == flat.min(1)
-    moves = jnp.arange(-room, room + 1, dtype=jnp.int32)
-    turns = jnp.arange(size // 2 + 1, dtype=frames.dtype)[None, :]
-    turns = turns * (-2 * jnp.pi / size)
+    # (size // 2 + 1, n_times, n_features)
+    spectra = np.moveaxis(np.fft.rfft(frames, size, axis=1), 1, 0)
+    profiles = np.fft.rfft(np.abs(frames).sum(2), size, axis=1)
+    silent = ~frames.any((1, 2))
+    turn = np.exp(-2j * np.pi / size * np.arange(size)).astype(profiles.dtype)
+    moves = _shortest_first(room)
 
-    def phase(shift: jax.Array) -> jax.Array:
-        angle = (shift % size).astype(frames.dtype)[:, None] * turns
-        return jax.lax.complex(jnp.cos(angle), jnp.sin(angle)).astype(spectra.dtype)
+    def phase(shift: np.ndarray) -> np.ndarray:
+        return turn[shift[:, None] * np.arange(size // 2 + 1) % size]
 
-    def strength(shift: jax.Array) -> jax.Array:
-        return jnp.fft.irfft((profiles * phase(shift)).mean(0), size)
+    def strength(shift: np.ndarray) -> np.ndarray:
+        return np.fft.irfft((profiles * phase(shift)).mean(0), size)
 
-    def one_round(state: _State) -> _State:
-        now = phase(state.shift)
-        mean = jnp.einsum("twf,tw->wf", spectra, now, precision="highest") / n_times
-        match = jnp.einsum(
-            "twf,wf->tw", jnp.conj(spectra), mean, precision="highest"
-        ) * jnp.conj(now)
-        product = jnp.fft.irfft(match, size, axis=1)  # (n_times, size)
-        best = moves[jnp.argmax(product[:, moves % size], 1)]
-        best = jnp.where(constant, 0, best)
-        shift = state.shift + best
-        centre = jnp.argmax(_smooth(strength(shift))).astype(shift.dtype)
-        return _State(shift + room - centre, (best != 0).any(), state.rounds + 1)
-
-    start = _State(jnp.zeros(n_times, jnp.int32), jnp.array(True), jnp.array(0))
-    state = jax.lax.while_loop(
-        lambda s: s.moved & (s.rounds < _ROUNDS), one_round, start
-    )
+    shift = np.full(n_times, span)
+    for _ in range(_ROUNDS):
+        now = phase(shift)
+        mean = now.T[:, None] @ spectra / n_times
+        match = (spectra @ mean.conj().swapaxes(1, 2))[:, :, 0].T * now
+        product = np.fft.irfft(match.conj(), size, axis=1)
+        best = np.where(silent, 0, moves[_best(product[:, moves % size])])
+        shift += best
+        shift += room - _best(_smooth(strength(shift)))
+        if not best.any():
+            break
     # Keep within the original lags as much of the strength as possible.
-    power = strength(state.shift)
-    final = jnp.arange(-span, span + 1, dtype=jnp.int32)
-    place = jnp.arange(span, span + n_lags, dtype=jnp.int32)[None, :]
-    window = (place - final[:, None]) % size
-    shift = state.shift + final[jnp.argmax(power[window].sum(1))]
-    source = (place - shift[:, None]) % size
-    return jnp.take_along_axis(padded, source[:, :, None], axis=1)
+    final = _shortest_first(span)
+    place = np.arange(span, span + n_lags)
+    kept = strength(shift)[(place - final[:, None]) % size].sum(1)
+    source = (place - shift[:, None] - final[_best(kept)]) % size
+    moved = frames[np.arange(n_times)[:, None], np.minimum(source, n_lags - 1)]
+    moved[source >= n_lags] = 0
+    return moved
 
 
-def _smooth(power: jax.Array) -> jax.Array:
+def _shortest_first(n: int) -> np.ndarray:
+    """List moves of up to `n`: 0, -1, 1, -2, 2 and so on."""
+    return np.array(sorted(range(-n, n + 1), key=abs))
+
+
+def _best(value: np.ndarray) -> np.ndarray:
+    """Position of the first value along the last axis that ties with the largest."""
+    slack = _TIE * np.abs(value).max(-1, keepdims=True)
+    return (value >= value.max(-1, keepdims=True) - slack).argmax(-1)
+
+
+def _smooth(power: np.ndarray) -> np.ndarray:
     """Average a profile as the reference does: ten taps, on a padded circle."""
     half = _SMOOTH // 2
-    padded = jnp.pad(power, half)
-    taps = [jnp.roll(padded, k) for k in range(-half - 1, half + 1)]
-    return sum(taps[1:], taps[0]) / _SMOOTH
+    padded = np.pad(power, half)
+    taps = [np.roll(padded, k) for k in range(-half - 1, half + 1)]
+    return np.sum(taps, 0) / _SMOOTH

@@ -1,6 +1,6 @@
 """How nonlinear a dynamic receptive field is: rank, gain and hold over time."""
 
-from functools import partial
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +10,11 @@ import scipy.stats
 from jax.typing import ArrayLike
 
 from ..core import check
-from ..core.linalg import dot
 
 __all__ = ["complexity", "gain_change", "temporal_hold"]
 
 _P_HOLD = 1e-3  # level of the signed-rank test, that of the reference
-_ROWS = 64  # frames whose products are formed together
+_ROWS = 32  # frames whose products are formed together
 
 
 def complexity(dstrf: ArrayLike) -> np.ndarray:
@@ -53,10 +52,7 @@ def complexity(dstrf: ArrayLike) -> np.ndarray:
        spectrotemporal receptive fields, eLife, 2020, doi:10.7554/eLife.53445.
        Numbers of the DSTRF toolbox (naplab).
     """
-    dstrf = _frames(dstrf)
-    return np.array(
-        [effective_rank(products(dstrf[:, t])) for t in range(dstrf.shape[1])]
-    )
+    return np.array([effective_rank(products(one)) for one in target_frames(dstrf)])
 
 
 def products(frames: np.ndarray) -> np.ndarray:
@@ -122,6 +118,8 @@ def gain_change(dstrf: ArrayLike) -> jax.Array:
        DSTRF toolbox (naplab).
     """
     dstrf = check.float_array("dstrf", dstrf, ndim=4)
+    # Squares of half precision overflow.
+    dstrf = dstrf.astype(np.result_type(dstrf.dtype, np.float32))
     power = (dstrf**2).sum((2, 3))
     silent = power == 0
     # The slope of a root at zero is infinite.
@@ -167,7 +165,8 @@ def temporal_hold(dstrf: ArrayLike, *, max_hold: int | None = None) -> np.ndarra
        DSTRF toolbox (naplab), but for frames of zeros, which raise its hold to the
        longest.
     """
-    dstrf = check.float_array("dstrf", dstrf, ndim=4)
+    dstrf = np.asarray(dstrf)
+    frames = target_frames(dstrf)
     n_times, _, n_lags, _ = dstrf.shape
     max_hold = default_span(n_lags) if max_hold is None else max_hold
     if max_hold < 1:
@@ -177,9 +176,7 @@ def temporal_hold(dstrf: ArrayLike, *, max_hold: int | None = None) -> np.ndarra
             f"dstrf has {n_times} time points but a hold of up to {max_hold} samples "
             "needs more; give a longer piece or a smaller max_hold."
         )
-    return np.array(
-        [_hold(gain) for gain in np.array(_gain_of_moving(dstrf, max_hold))]
-    )
+    return np.array([_hold(_gain_of_moving(one, max_hold)) for one in frames])
 
 
 def default_span(n_lags: int) -> int:
@@ -198,10 +195,32 @@ def default_span(n_lags: int) -> int:
     return max(n_lags - 10, min(n_lags, 5))
 
 
-def _frames(dstrf: ArrayLike) -> np.ndarray:
+def target_frames(dstrf: ArrayLike) -> Iterator[np.ndarray]:
+    """Split a dSTRF by target, on the host, in float32 or better.
+
+    Parameters
+    ----------
+    dstrf : array (n_times, n_targets, n_lags, n_features)
+        Receptive field at every time.
+
+    Returns
+    -------
+    iterator of array (n_times, n_lags, n_features)
+        One target after the other.
+
+    Raises
+    ------
+    TypeError
+        If `dstrf` does not hold real numbers.
+    ValueError
+        If it has not four axes.
+    """
     dstrf = np.asarray(dstrf)
-    check.has_ndim("dstrf", dstrf, 4)
-    return dstrf
+    check.float_array("dstrf", dstrf[:0], ndim=4)  # as nothing need be copied
+    dtype = np.result_type(dstrf, np.float32)
+    return (
+        np.ascontiguousarray(dstrf[:, t], dtype=dtype) for t in range(dstrf.shape[1])
+    )
 
 
 def _hold(gain: np.ndarray) -> float:
@@ -216,17 +235,8 @@ def _hold(gain: np.ndarray) -> float:
     return float(np.argmin(np.append(p < _P_HOLD, False)))
 
 
-@partial(jax.jit, static_argnames="max_hold")
-def _gain_of_moving(dstrf: jax.Array, max_hold: int) -> jax.Array:
-    """Correlations with later frames moved back, minus those as they are."""
-    return jax.lax.map(
-        lambda frames: jnp.subtract(*_similarity(frames, max_hold)),
-        jnp.moveaxis(dstrf, 1, 0),
-    )
-
-
-def _similarity(frames: jax.Array, max_hold: int) -> tuple[jax.Array, jax.Array]:
-    """Correlate each frame with later ones, as they are and moved back.
+def _gain_of_moving(frames: np.ndarray, max_hold: int) -> np.ndarray:
+    """Correlate each frame with later ones, moved back and as they are.
 
     Parameters
     ----------
@@ -237,51 +247,39 @@ def _similarity(frames: jax.Array, max_hold: int) -> tuple[jax.Array, jax.Array]
 
     Returns
     -------
-    moved, plain : array (n_times - max_hold, max_hold)
-        Pearson correlations over lags and features, lags padded so that a moved frame
-        stays whole; NaN for constant frames.
+    array (n_times - max_hold, max_hold)
+        What moving adds to the Pearson correlation over lags and features, lags
+        padded so that a moved frame stays whole; NaN for constant frames.
     """
     n_times, n_lags, n_features = frames.shape
     n_pairs = n_times - max_hold
-    n_rows = min(_ROWS, n_pairs)
-    n_blocks = -(-n_pairs // n_rows)
-    length = n_rows + max_hold
-    frames = jnp.pad(
-        frames, ((0, n_blocks * n_rows + max_hold - n_times), (0, 0), (0, 0))
-    )
-
-    def block(start: jax.Array) -> tuple[jax.Array, jax.Array]:
-        piece = jax.lax.dynamic_slice_in_dim(frames, start, length)
-        flat = piece.reshape(length, -1)
-        plain = dot(flat[:n_rows], flat.T)
+    gain = np.empty((n_pairs, max_hold), frames.dtype)
+    for start in range(0, n_pairs, _ROWS):
+        rows = slice(start, min(start + _ROWS, n_pairs))
+        piece = frames[start : rows.stop + max_hold]
+        plain = piece.reshape(len(piece), -1)
         # Laid out by the time of the stimulus, a held field stands still.
-        held = _skew(piece[:, ::-1]).reshape(length, -1)
-        moved = dot(held[:n_rows], held.T)
-        return _diagonals(plain, max_hold), _diagonals(moved, max_hold)
-
-    starts = n_rows * jnp.arange(n_blocks)
-    plain, moved = (
-        x.reshape(-1, max_hold)[:n_pairs] for x in jax.lax.map(block, starts)
-    )
+        held = _skew(piece[:, ::-1])
+        gain[rows] = _products_ahead(held, max_hold) - _products_ahead(plain, max_hold)
     size = (n_lags + max_hold) * n_features
-    total = frames.sum((1, 2))
-    spread = jnp.maximum((frames**2).sum((1, 2)) - total**2 / size, 0)
-    pairs = jnp.arange(n_pairs)[:, None] + jnp.arange(1, max_hold + 1)[None, :]
-    common = total[:n_pairs, None] * total[pairs] / size
-    scale = jnp.sqrt(spread[:n_pairs, None] * spread[pairs])
-    scale = jnp.where(scale > 0, scale, jnp.nan)
-    return (moved - common) / scale, (plain - common) / scale
+    power = np.einsum("tlf,tlf->t", frames, frames)
+    spread = np.maximum(power - frames.sum((1, 2)) ** 2 / size, 0)
+    later = np.lib.stride_tricks.sliding_window_view(spread[1:], max_hold)
+    scale = np.sqrt(spread[:n_pairs, None] * later)
+    return gain / np.where(scale > 0, scale, np.nan)
 
 
-def _skew(rows: jax.Array) -> jax.Array:
-    """Move row ``i`` right by ``i``: (n, m, f) to (n, n + m - 1, f)."""
+def _skew(rows: np.ndarray) -> np.ndarray:
+    """Move row ``i`` right by ``i``: (n, m, f) to (n, (n + m - 1) f)."""
     n, m, f = rows.shape
-    wide = jnp.pad(rows, ((0, 0), (0, n), (0, 0))).reshape(-1, f)
-    return wide[: n * (n + m - 1)].reshape(n, n + m - 1, f)
+    wide = np.zeros((n, n + m, f), rows.dtype)
+    wide[:, :m] = rows
+    return wide.reshape(-1)[: n * (n + m - 1) * f].reshape(n, -1)
 
 
-def _diagonals(square: jax.Array, n: int) -> jax.Array:
-    """First `n` diagonals above the main one, (n_rows, n)."""
-    rows, columns = square.shape
-    flat = jnp.pad(square.ravel(), (0, rows))
-    return flat.reshape(rows, columns + 1)[:, 1 : n + 1]
+def _products_ahead(rows: np.ndarray, n: int) -> np.ndarray:
+    """Multiply each row but the last `n` with the `n` that follow it."""
+    square = rows[:-n] @ rows.T
+    # The row below begins one column further on.
+    flat = np.pad(square.ravel(), (0, len(square)))
+    return flat.reshape(len(square), -1)[:, 1 : n + 1]

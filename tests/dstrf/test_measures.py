@@ -122,6 +122,30 @@ class TestShapeChange:
         d = np.stack([first, second] * 40)[:, None].astype(dtype)
         assert dstrf.shape_change(d)[0] > 1.3
 
+    def test_near_ties_go_to_the_shorter_move(self, dtype):
+        d = np.zeros((31, 1, 21, 2), dtype)
+        d[:30, 0, 10, 0] = 1
+        d[:30, 0, 13, 1] = np.tile([1, -1], 15)  # none in the mean
+        d[30, 0, [8, 15], 0] = 1  # two lags up or five down, either fits
+        d[30, 0, 11, 1] = 3
+
+        def value(height):
+            changed = d.copy()
+            changed[30, 0, 15, 0] = height
+            return dstrf.shape_change(changed)[0]
+
+        tie, shorter, longer = value(1), value(0.99), value(1.01)
+        assert_allclose([value(1 - 1e-6), value(1 + 1e-6)], tie, rtol=1e-5)
+        assert_allclose(tie, shorter, rtol=0.01)
+        assert abs(longer - tie) > 0.05
+
+    def test_frames_against_the_mean_keep_apart_from_it(self, rng, dtype):
+        shape = field(rng)[:, :1] * np.ones(5)
+        d = np.stack([shape] * 30 + [-shape])[:, None].astype(dtype)
+        first = dstrf.shape_change(d)
+        noisy = d * (1 + 1e-6 * rng.standard_normal(d.shape)).astype(dtype)
+        assert_allclose(dstrf.shape_change(noisy), first, rtol=1e-5)
+
     def test_span(self, dtype):
         with pytest.raises(ValueError, match="max_shift is 0 but must be 1 or more"):
             dstrf.shape_change(np.ones((5, 1, 4, 3), dtype), max_shift=0)
@@ -129,6 +153,13 @@ class TestShapeChange:
 
 @pytest.mark.parametrize("name", MEASURES)
 class TestAll:
+    def test_of_half_precision(self, golden, name):
+        d = golden["dstrf"][:, :, ::-1].astype(np.float16)
+        got = getattr(dstrf, name)(300 * d)
+        scale = 300 if name == "gain_change" else 1
+        # One gain hardly changes, by less than the rounding of the frames.
+        assert_allclose(np.asarray(got) / scale, golden[name], rtol=2e-3, atol=1e-3)
+
     def test_needs_four_axes(self, name, dtype):
         with pytest.raises(ValueError, match="dstrf"):
             getattr(dstrf, name)(np.ones((5, 4, 3), dtype))
