@@ -39,8 +39,14 @@ def sparse_forward(layers: Sequence[Any], lags: Lags, windows: jax.Array) -> jax
     Raises
     ------
     ValueError
-        If the window does not hold the receptive field.
+        If the window does not hold the receptive field, or a layer looks ahead.
     """
+    for number, layer in enumerate(layers):
+        if layer.dilation < 1:
+            raise ValueError(
+                f"layer {number} has dilation {layer.dilation} and would look ahead, "
+                "but layers must be causal; use mode 'rev' or 'fwd'."
+            )
     needed = [np.zeros(1, int)]
     for layer in reversed(layers):
         taps = layer.dilation * np.arange(layer.kernel.shape[0])

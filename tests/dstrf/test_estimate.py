@@ -82,6 +82,22 @@ def test_of_a_linear_model_is_its_trf(rng, dtype, tol):
         assert_allclose(got[t], expected[t], **tol)
 
 
+def test_non_causal_network_has_negative_lags(rng, dtype, tol):
+    """The future is seen where the window holds it; nothing is left out in silence."""
+    lags = Lags(-2, 1, 1)
+    X = rng.standard_normal((12, 3)).astype(dtype)
+    weights = rng.standard_normal((4, 3, 2)).astype(dtype)
+
+    def ahead(weights, windows):
+        return jnp.tanh(jnp.einsum("blf,lft->bt", windows, weights))
+
+    drive = np.einsum("blf,lft->bt", lagged(X, lags), weights)
+    expected = (1 - np.tanh(drive) ** 2)[:, :, None, None] * np.moveaxis(weights, 2, 0)
+    got = dstrf.estimate(ahead, weights, X, lags)
+    inside = slice(1, -2)  # of the recording
+    assert_allclose(got[inside], expected[inside], **tol)
+
+
 def test_chosen_targets_and_chunks(stack, make_variables, X, lags, tol):
     apply, variables = stack(), make_variables()
     whole = dstrf.estimate(apply, variables, X, lags)
@@ -130,7 +146,24 @@ class TestErrors:
                 stack(), make_variables(), X, Lags(*window, 1), mode="layers"
             )
 
-    def test_output(self, X, lags):
+    def test_non_causal_layers(self, stack, make_variables, X, lags):
+        class Ahead(stack):
+            def __call__(self, variables, windows):
+                return windows[:, 0, :3]
+
+        with pytest.raises(ValueError, match="layer 1 has dilation -2 and would look"):
+            dstrf.estimate(Ahead((1, -2, 1)), make_variables(), X, lags)
+
+    def test_non_causal_network_of_whole_sequences(self, X, lags):
+        def same(kernel, windows):
+            return jax.vmap(lambda x: jnp.convolve(x[:, 0], kernel, "same"))(windows)[
+                :, :, None
+            ]
+
+        with pytest.raises(ValueError, match=r"gives \(3, 6, 1\) for windows of shape"):
+            dstrf.estimate(same, jnp.ones(3, X.dtype), X, lags)
+
+    def test_output_of_another_length(self, X, lags):
         with pytest.raises(
             ValueError, match=r"must give an array \(batch, n_targets\)"
         ):

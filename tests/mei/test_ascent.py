@@ -165,6 +165,37 @@ def test_fixed_centre(weights, start, dtype):
     assert (moved == (fields > 0)).all()
 
 
+def test_best_surround_is_the_planted_one(rng, dtype):
+    """What surrounds the centre divides one neuron's drive, multiplies the other's."""
+    around = np.ones((H, W), dtype)
+    around[2:4, 3:6] = 0
+    fields = rng.standard_normal((2, H, W, 1)).astype(dtype) / 4
+    fields *= np.stack([1 - around, around])[..., None]
+
+    def apply(fields, images):
+        drive, pool = jnp.einsum("nhwc,khwc->kn", images, fields, precision="highest")
+        weight = jnp.exp(jnp.stack([-pool, pool], 1))
+        return jax.nn.relu(drive)[:, None] * weight
+
+    start = 2 * fields[0] + 0.1 * around[..., None] * fields[0].max()
+    found = mei.ascend(
+        apply,
+        fields,
+        start[None],
+        [0, 1],
+        n_steps=60,
+        optimizer=PLAIN,
+        mask=around,
+        project=mei.constrain(norm=1.0, mask=around),
+    )
+    best = fields[1] / np.sqrt((fields[1] ** 2).sum())
+    for image, sign in zip(np.asarray(found.images), (-1, 1), strict=True):
+        assert_allclose(image, start * (1 - around[..., None]) + sign * best, atol=1e-3)
+    alone = np.asarray(apply(fields, start[None] * (1 - around[..., None])))[0]
+    gain = np.exp(np.sqrt((fields[1] ** 2).sum()))
+    assert_allclose(found.responses[-1], alone * gain, rtol=1e-4)
+
+
 @pytest.mark.slow
 def test_waves(weights, start, tol):
     found = mei.ascend(
