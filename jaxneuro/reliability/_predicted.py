@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from ..core import check
@@ -209,7 +210,7 @@ def _correlation(x: jax.Array, y: jax.Array) -> jax.Array:
 
 def _pair(
     responses: ArrayLike, prediction: ArrayLike, missing: str
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[jax.Array | np.ndarray, jax.Array]:
     """Responses and predictions (n_repeats or 1, n_stimuli, n_targets)."""
     responses = cube(responses, missing)
     prediction = check.float_array("prediction", prediction)
