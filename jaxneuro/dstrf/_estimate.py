@@ -19,7 +19,8 @@ from ._sparse import sparse_forward
 __all__ = ["estimate", "reconstruct", "reconstruction_error"]
 
 _MODES = ("auto", "fwd", "rev", "layers")
-_BUDGET = 3e6  # bytes of one block of receptive fields: it stays in the cache
+# Bytes of one block of receptive fields: on a CPU it stays in the cache.
+_BUDGET, _ACCELERATOR_BUDGET = 1e6, 256e6
 _BLOCK = 64  # targets, or inputs, that are differentiated together
 
 
@@ -63,7 +64,7 @@ def estimate(
         network describes itself, else whichever of the others needs fewer evaluations.
     chunk_size : int, optional
         Windows differentiated together. Default: as many as make a block of results of
-        3 MB, 1 at least, which keeps it in the cache.
+        1 MB, 1 at least, which keeps it in the cache; of 256 MB on an accelerator.
 
     Returns
     -------
@@ -137,7 +138,8 @@ def frames_at(
     chosen = jnp.arange(n_targets) if chosen is None else chosen
     if chunk_size is None:
         frame = X.dtype.itemsize * chosen.size * lags.n_lags * n_features
-        chunk_size = int(_BUDGET // frame)
+        on_cpu = jax.default_backend() == "cpu"
+        chunk_size = int((_BUDGET if on_cpu else _ACCELERATOR_BUDGET) // frame)
     chunk_size = min(max(chunk_size, 1), max(n_frames, 1))
     layers = _describe(apply, variables, mode)
     forward = partial(apply, variables)
@@ -325,8 +327,10 @@ def reverse_mode(forward: Callable, windows: jax.Array) -> jax.Array:
         unit = (jnp.arange(n_targets) == target).astype(output.dtype)
         return pull(jnp.broadcast_to(unit[None], output.shape))[0]
 
-    rows = jax.lax.map(one, jnp.arange(n_targets), batch_size=min(_BLOCK, n_targets))
-    return jnp.moveaxis(rows, 0, 1)
+    targets = jnp.arange(n_targets)
+    if n_targets <= _BLOCK:
+        return jax.vmap(one, out_axes=1)(targets)
+    return jnp.moveaxis(jax.lax.map(one, targets, batch_size=_BLOCK), 0, 1)
 
 
 def forward_mode(forward: Callable, windows: jax.Array) -> jax.Array:
