@@ -151,8 +151,9 @@ def ascent_traces(
         panel.set(xlabel="Step", ylabel=name)
         panel.margins(x=0)
         plain(panel)
-    if few and n_targets > 1:
-        axes[0].legend(frameon=False, fontsize="small")
+    if few and n_targets > 1:  # above, as lines may run anywhere
+        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3}
+        axes[0].legend(frameon=False, fontsize="small", **place)
     return axes
 
 

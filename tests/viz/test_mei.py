@@ -28,6 +28,8 @@ def test_traces(rng):
         assert_allclose(np.transpose(drawn), responses / scale)
     labels = [text.get_text() for text in axes[0].get_legend().get_texts()]
     assert labels == list("abc")
+    axes[0].figure.draw_without_rendering()
+    assert axes[0].get_legend().get_window_extent().y0 >= axes[0].bbox.y1
     (one,) = viz.ascent_traces(rng.random((5, 20)))
     assert one.get_legend() is None
 
