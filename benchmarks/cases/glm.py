@@ -34,9 +34,14 @@ def ours(model):
     def run(data, **options) -> Arrays:
         from jaxneuro import glm
 
-        fit = glm.fit(data["X"], data["Y"], noise_model=model, **options)
-        t = glm.t_contrast(fit, data["t"])
-        f = glm.f_contrast(fit, data["F"])
+        _, t, f = glm.fit_contrasts(
+            data["X"],
+            data["Y"],
+            t=data["t"],
+            F=data["F"],
+            noise_model=model,
+            **options,
+        )
         return {
             "t": t.stat,
             "t_z": t.z_score,

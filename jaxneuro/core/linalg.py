@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from . import check
 from .struct import static, struct
 
-__all__ = ["Factor", "LeastSquares", "dot", "factor", "lower_solve", "lstsq"]
+__all__ = ["Factor", "LeastSquares", "after", "dot", "factor", "lower_solve", "lstsq"]
 
 # Accelerators round the factors of a float32 product unless told not to.
 dot = partial(jnp.matmul, precision="highest")
@@ -181,3 +181,29 @@ def lower_solve(
     return jax.lax.linalg.triangular_solve(
         factor, b, left_side=True, lower=True, transpose_a=transpose
     )
+
+
+def after(x: jax.Array, done: jax.Array) -> jax.Array:
+    """Give an array as it is, but not before another has been computed.
+
+    On a CPU, XLA computes side by side what does not depend on each other. A batch of
+    factorisations holds one of its threads while it waits for parts that need threads:
+    as many such batches as there are threads wait for ever. Batches in one program
+    must therefore come one after the other, which this makes them do.
+
+    Parameters
+    ----------
+    x : array
+        What a batch takes.
+    done : array
+        What the batch before gave.
+
+    Returns
+    -------
+    array
+        `x`.
+    """
+    # The compiler must not see that this adds nothing; no sum of finite numbers feels
+    # the least float.
+    late = jax.lax.stop_gradient(done).ravel()[0] == jnp.inf
+    return x + jnp.where(late, jnp.finfo(x.dtype).tiny, 0).astype(x.dtype)

@@ -4,7 +4,7 @@ from ..core.multiple import fdr
 from ._arma import ARMAGrid
 from ._cluster_test import ClusterTest, TFCETest, cluster_test, tfce_test
 from ._clusters import Clusters, clusters, mesh_edges, volume_edges
-from ._contrast import Contrast, f_contrast, fixed_effects, t_contrast
+from ._contrast import f_contrast, fit_contrasts, fixed_effects, t_contrast
 from ._design import Design, design
 from ._fit import GLMFit, fit
 from ._fractional import FractionalFit, fractional_ridge, fractional_ridge_cv
@@ -15,6 +15,7 @@ from ._hrf_library import HRFSearch, hrf_library, hrf_search
 from ._permute import PermutationTest, permutation_test
 from ._sampling_error import NoiseError
 from ._single_trial import lsa, lss
+from ._statistics import Contrast
 from ._summary import predict, r2, residuals
 from ._tails import Tails, tails
 from ._tfce import tfce
@@ -42,6 +43,7 @@ __all__ = [
     "f_contrast",
     "fdr",
     "fit",
+    "fit_contrasts",
     "fit_voxelwise",
     "fixed_effects",
     "fractional_ridge",

@@ -1,7 +1,6 @@
 """Tests of linear combinations of coefficients, many at once."""
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import jax
@@ -9,61 +8,27 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ..core import check
-from ..core.linalg import dot
-from ..core.struct import static, struct
+from ..core.batch import Sliceable
 from ._blocks import cast, compute_dtype, map_targets
+from ._contrast_rows import f_rows, t_rows
 from ._dof import effective_dof
-from ._fit import GLMFit
-from ._gls import Information, factor_size, gram, squares, whiten_rows
-from ._tails import TailTable, read_tails, tail_table
+from ._fit import GLMFit, finished, prepared
+from ._fit_block import fit_and_reduce
+from ._gls import (
+    Information,
+    factor_size,
+    last_coordinates,
+    reduce,
+    toward,
+    turned,
+)
+from ._plan import Plan, extra_size, turned_plan
+from ._statistics import Contrast, Weights, along, effects, judge, judge_maps, judged
+from ._tails import TailTable
 
-__all__ = ["Contrast", "f_contrast", "fixed_effects", "t_contrast"]
+__all__ = ["Contrast", "f_contrast", "fit_contrasts", "fixed_effects", "t_contrast"]
 
-_TINY_T, _TINY_FIXED = 1e-50, 1e-16  # nilearn's floors of a variance
-
-
-@struct
-class Contrast:
-    """Tests of contrasts.
-
-    Attributes
-    ----------
-    effect : array (n_contrasts, n_targets) or (n_contrasts, n_rows, n_targets)
-        t: the combination of coefficients. F: the rows of the contrast, rotated and
-        scaled so that each has the variance `variance`; zero beyond a contrast's
-        rank.
-    variance : array (n_contrasts, n_targets)
-        Of the effect.
-    stat : array (n_contrasts, n_targets)
-        t or F.
-    p_value, z_score, neg_log10_p : array (n_contrasts, n_targets)
-        One-sided p, the normal deviate with that p, and -log10 of p.
-    dof : tuple of float
-        Degrees of freedom of each contrast: those of the fit, less what estimated
-        autoregressive coefficients cost.
-    dof_num : tuple of int
-        Rank of each F contrast; empty for t.
-    inflation : tuple of float
-        Variance of the estimate over the mean of `variance`, where noise is
-        estimated. `stat` is divided by it, or t by its root, before p is read.
-    kind : {"t", "F"}
-        Which statistic.
-    compat : {None, "nilearn"}
-        Conventions.
-    """
-
-    effect: jax.Array | np.ndarray
-    variance: jax.Array | np.ndarray
-    stat: jax.Array | np.ndarray
-    p_value: jax.Array | np.ndarray
-    z_score: jax.Array | np.ndarray
-    neg_log10_p: jax.Array | np.ndarray
-    dof: tuple[float, ...] = static()  # type: ignore[assignment]  # a dataclass field
-    dof_num: tuple[int, ...] = static(default=())  # type: ignore[assignment]  # a dataclass field
-    inflation: tuple[float, ...] = static(default=())  # type: ignore[assignment]  # a dataclass field
-    kind: str = static(default="t")  # type: ignore[assignment]  # a dataclass field
-    compat: str | None = static(default=None)  # type: ignore[assignment]  # a dataclass field
+_TINY_FIXED = 1e-16  # nilearn's floor of a variance
 
 
 def t_contrast(fit: GLMFit, weights: ArrayLike) -> Contrast:
@@ -96,9 +61,7 @@ def t_contrast(fit: GLMFit, weights: ArrayLike) -> Contrast:
     >>> glm.t_contrast(model, [[1, 0], [0, 1]]).stat.shape
     (2, 5)
     """
-    rows = _rows(fit, weights)
-    rows[_undetermined(fit, [rows[i : i + 1] for i in range(len(rows))])] = np.nan
-    return _test(fit, [rows], ())
+    return _test(fit, t_rows(fit, weights), ())
 
 
 def f_contrast(fit: GLMFit, weights: ArrayLike | Sequence[ArrayLike]) -> Contrast:
@@ -126,14 +89,84 @@ def f_contrast(fit: GLMFit, weights: ArrayLike | Sequence[ArrayLike]) -> Contras
     ValueError
         If the weights do not fit the design, are all zero or not finite.
     """
-    listed = isinstance(weights, (list, tuple)) and np.ndim(weights[0]) > 1  # type: ignore[arg-type]  # the first alone is not ragged
-    several = listed or np.ndim(weights) == 3  # type: ignore[arg-type]
-    blocks = [_rows(fit, w) for w in (weights if several else [weights])]  # type: ignore[union-attr]
-    undetermined = _undetermined(fit, blocks)
-    tests = [_independent(fit, rows) for rows in blocks]
-    for index in np.flatnonzero(undetermined):
-        tests[index] = tests[index] * np.nan
+    tests = f_rows(fit, weights)
     return _test(fit, tests, tuple(len(rows) for rows in tests))
+
+
+def fit_contrasts(
+    X: ArrayLike,
+    Y: Sliceable | jax.Array,
+    *,
+    t: ArrayLike | None = None,
+    F: ArrayLike | Sequence[ArrayLike] | None = None,
+    noise_model: str = "ols",
+    run_id: ArrayLike | None = None,
+    keep: ArrayLike | None = None,
+    ar: ArrayLike | None = None,
+    compat: str | None = None,
+) -> tuple[GLMFit, Contrast | None, Contrast | None]:
+    """Fit a general linear model and test contrasts that are known beforehand.
+
+    The numbers are those of :func:`fit`, :func:`t_contrast` and :func:`f_contrast`
+    but for rounding. With autoregressive noise of order 2 or more, or gaps, the
+    design is factored once for every target instead of three times.
+
+    Parameters
+    ----------
+    X, Y
+        Design and data, as in :func:`fit`.
+    t : array (n_contrasts, n_regressors) or (n_regressors,), optional
+        As `weights` of :func:`t_contrast`.
+    F : array (n_rows, n_regressors), or several of these, optional
+        As `weights` of :func:`f_contrast`.
+    noise_model, run_id, keep, ar, compat
+        As in :func:`fit`.
+
+    Returns
+    -------
+    fit : GLMFit
+        Fitted model.
+    t, F : Contrast or None
+        Their tests.
+
+    Raises
+    ------
+    ValueError
+        As these functions do, before anything is computed.
+
+    Examples
+    --------
+    >>> from jaxneuro import glm
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.column_stack([np.sin(np.arange(100.0)), np.ones(100)])
+    >>> Y = rng.standard_normal((100, 5))
+    >>> fit, t, F = glm.fit_contrasts(X, Y, t=[[1, 0]], F=np.eye(2), noise_model="ar2")
+    >>> t.stat.shape, F.dof_num
+    ((1, 5), (2,))
+    """
+    plan, data, dtype = prepared(
+        X, Y, noise_model=noise_model, run_id=run_id, keep=keep, ar=ar, compat=compat
+    )
+    t_tests = [] if t is None else t_rows(plan, t)
+    f_tests = [] if F is None else f_rows(plan, F)
+    dof_num = tuple(len(rows) for rows in f_tests)
+    every = np.concatenate([plan.basis[:0], *t_tests, *f_tests])
+    turn, size = last_coordinates(plan.information, every @ plan.basis)
+    plan = turned_plan(plan, turn)
+    weights = (along(t_tests, plan.basis, size), along(f_tests, plan.basis, size))
+    numbers = max(np.shape(X)) + extra_size(plan) + 4 * len(every)
+    estimates, *maps = map_targets(
+        partial(_fit_and_test, *cast((plan, weights), dtype), dof_num=dof_num),
+        data,
+        dtype=dtype,
+        bytes_each=numbers * dtype.itemsize,
+    )
+    fit = finished(plan, estimates, noise_model, own=len(data) == 1)
+    return (
+        fit,
+        _from_maps(fit, t_tests, (), *maps[0]) if t_tests else None,
+        _from_maps(fit, f_tests, dof_num, *maps[1]) if f_tests else None,
+    )
 
 
 def fixed_effects(
@@ -194,11 +227,9 @@ def fixed_effects(
     )
     if not isinstance(first.effect, jax.Array):
         effect, variance = np.asarray(effect), np.asarray(variance)
-    flat = effect.reshape(-1, effect.shape[-1])
-    return _stream(
-        partial(_combined, shape=effect.shape[:-1]),
-        (flat, variance),
-        6 * flat.shape[0] * flat.dtype.itemsize,
+    return judge_maps(
+        effect,
+        variance,
         dof=tuple(float(d) for d in dofs.sum(axis=0)),
         dof_num=first.dof_num,
         inflation=tuple(np.mean([run.inflation for run in runs], axis=0).tolist()),
@@ -227,65 +258,18 @@ def _combine(
     return jnp.sum(effects * share, axis=0), total
 
 
-def _rows(fit: GLMFit, weights: ArrayLike) -> np.ndarray:
-    """Check weights and bring them to two axes in float64."""
-    rows = np.array(weights, dtype=np.float64, ndmin=2)
-    n_regressors = fit.basis.shape[0]
-    if rows.ndim != 2 or rows.shape[1] != n_regressors:
-        raise ValueError(
-            f"weights has shape {np.shape(weights)} but the design has {n_regressors} "
-            "regressors; give one weight for each, zero for nuisance."
-        )
-    check.finite("weights", rows)
-    if not rows.any(axis=1).all():
-        row = int(np.flatnonzero(~rows.any(axis=1))[0])
-        raise ValueError(f"weights is zero everywhere in row {row}; nothing to test.")
-    return rows
-
-
-def _undetermined(fit: GLMFit, blocks: list[np.ndarray]) -> np.ndarray:
-    """Find the tests of what the design leaves open, and say how many."""
-    if fit.compat == "nilearn":
-        return np.zeros(len(blocks), dtype=bool)
-    span = np.linalg.qr(fit.basis)[0]
-    open_ = [np.linalg.norm(rows - rows @ span @ span.T, axis=1) for rows in blocks]
-    limits = [1e-8 * np.linalg.norm(rows, axis=1) for rows in blocks]
-    bad = np.array([(o > c).any() for o, c in zip(open_, limits, strict=True)])
-    if bad.any():
-        where = ", ".join(str(i) for i in np.flatnonzero(bad))
-        warnings.warn(
-            f"The design does not determine {bad.sum()} of {bad.size} contrasts "
-            f"({where}), because its columns are dependent; they are NaN.",
-            UserWarning,
-            stacklevel=3,
-        )
-    return bad
-
-
-def _independent(fit: GLMFit, rows: np.ndarray) -> np.ndarray:
-    """Rows of the same test with unit covariance under independent noise."""
-    inside = rows @ fit.basis
-    if fit.compat == "nilearn":
-        if fit.ar.shape[0]:
-            return rows  # whitened voxel by voxel, in its own way
-        size, vectors = np.linalg.eigh(inside @ inside.T)
-        return (vectors / np.sqrt(size)) @ vectors.T @ rows
-    u, sv, _ = np.linalg.svd(inside, full_matrices=False)
-    rank = max(int((sv > 1e-10 * sv[0]).sum()), 1)
-    return (u[:, :rank] / sv[:rank]).T @ rows
-
-
 def _test(fit: GLMFit, tests: list[np.ndarray], dof_num: tuple[int, ...]) -> Contrast:
     """Compute the tests block by block."""
     dtype = compute_dtype(fit.coef)  # type: ignore[arg-type]  # an array
-    dof, inflation = effective_dof(fit, tests if dof_num else list(tests[0][:, None]))
+    turn, size = last_coordinates(fit.information, np.concatenate(tests) @ fit.basis)
     info, weights = cast(
-        (fit.information, tuple((rows, rows @ fit.basis) for rows in tests)), dtype
+        (turned(fit.information, turn), along(tests, fit.basis @ turn, size)), dtype
     )
+    dof, inflation = _precision(fit, tests, dof_num)
     size = fit.basis.shape[0] + 4 * sum(len(rows) for rows in tests)
     size += factor_size(info)
-    return _stream(
-        partial(_estimated, info, weights),
+    return judge(
+        partial(_test_block, info, weights),
         (fit.coef, fit.variance[None], fit.ar),
         size * dtype.itemsize,
         dof=dof,
@@ -295,43 +279,64 @@ def _test(fit: GLMFit, tests: list[np.ndarray], dof_num: tuple[int, ...]) -> Con
     )
 
 
-def _stream(
-    block: Callable[..., tuple],
-    arrays: tuple,
-    bytes_each: int,
-    *,
-    dof: tuple[float, ...],
+def _from_maps(
+    fit: GLMFit,
+    tests: list[np.ndarray],
     dof_num: tuple[int, ...],
-    inflation: tuple[float, ...],
-    compat: str | None,
+    effect: jax.Array | np.ndarray,
+    variance: jax.Array | np.ndarray,
 ) -> Contrast:
-    """Effects, variances and all that follows from them, block by block."""
-    dtype = compute_dtype(arrays[0])
-    tables = tuple(
-        tail_table(dtype, dof=d, dof_num=q, inflation=i, compat=compat)
-        for d, q, i in zip(dof, dof_num or (None,) * len(dof), inflation, strict=True)
-    )
-    if not dof_num and len(set(zip(dof, inflation, strict=True))) == 1:
-        tables = tables[:1]
-    kernel = partial(block, tables, dof_num=dof_num, compat=compat)
-    parts = map_targets(kernel, arrays, dtype=dtype, bytes_each=bytes_each)
-    names = ("effect", "variance", "stat", "p_value", "z_score", "neg_log10_p")
-    kind = "F" if dof_num else "t"
-    found = dict(zip(names, parts, strict=True))
-    return Contrast(
+    """Give the tests whose effects and variances came with the fit."""
+    dof, inflation = _precision(fit, tests, dof_num)
+    return judge_maps(
+        effect,
+        variance,
         dof=dof,
         dof_num=dof_num,
         inflation=inflation,
-        kind=kind,
-        compat=compat,
-        **found,
+        compat=fit.compat,
     )
 
 
+def _precision(
+    fit: GLMFit, tests: list[np.ndarray], dof_num: tuple[int, ...]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Degrees of freedom and inflation of each contrast."""
+    return effective_dof(fit, tests if dof_num else list(tests[0][:, None]))
+
+
+@partial(jax.jit, static_argnames="dof_num")
+def _fit_and_test(
+    plan: Plan,
+    weights: tuple[Weights, Weights],
+    y: jax.Array,
+    given: jax.Array | None = None,
+    *,
+    dof_num: tuple[int, ...],
+) -> tuple:
+    """Fit one block of targets, with the effects of t and of F and their variances."""
+    info = plan.information
+    estimates, found = fit_and_reduce(plan, y, given)
+    t, f = weights
+    if t or f:
+        found = toward(info, found, _all_rows(t + f))
+    at = len(t[0][0]) if t else 0
+    return (
+        estimates,
+        effects(info, t, estimates, found, (), plan.compat) if t else (),
+        effects(info, f, estimates, found, dof_num, plan.compat, at=at) if f else (),
+    )
+
+
+def _all_rows(weights: Weights) -> jax.Array:
+    """Rows of all tests along the last coordinates."""
+    return jnp.concatenate([inside for _, inside in weights])
+
+
 @partial(jax.jit, static_argnames=("dof_num", "compat"))
-def _estimated(
+def _test_block(
     info: Information,
-    weights: tuple[tuple[jax.Array, jax.Array], ...],
+    weights: Weights,
     tables: tuple[TailTable, ...],
     coef: jax.Array,
     variance: jax.Array,
@@ -341,55 +346,8 @@ def _estimated(
     compat: str | None,
 ) -> tuple:
     """Test one block of targets."""
-    if not dof_num:
-        rows, inside = weights[0]
-        unit = squares(info, ar, inside)
-        return _judged(tables, dot(rows, coef), unit * variance, dof_num, compat)
-    effects = []
-    for rows, inside in weights:
-        effect = dot(rows, coef)
-        if ar.shape[0]:
-            cov = gram(info, ar, inside)
-            effect = whiten_rows(cov, effect, symmetric=compat == "nilearn")
-        missing = max(dof_num) - effect.shape[0]
-        effects.append(jnp.pad(effect, ((0, missing), (0, 0))))
-    effect = jnp.stack(effects)
-    variance = jnp.broadcast_to(variance, effect.shape[::2])
-    return _judged(tables, effect, variance, dof_num, compat)
-
-
-@partial(jax.jit, static_argnames=("shape", "dof_num", "compat"))
-def _combined(
-    tables: tuple[TailTable, ...],
-    effect: jax.Array,
-    variance: jax.Array,
-    *,
-    shape: tuple[int, ...],
-    dof_num: tuple[int, ...],
-    compat: str | None,
-) -> tuple:
-    """Judge effects and variances that are there already."""
-    return _judged(tables, effect.reshape(*shape, -1), variance, dof_num, compat)
-
-
-def _judged(
-    tables: tuple[TailTable, ...],
-    effect: jax.Array,
-    variance: jax.Array,
-    dof_num: tuple[int, ...],
-    compat: str | None,
-) -> tuple:
-    """Effect, variance, statistic, p, z and -log10 p."""
-    floor = _TINY_T if compat == "nilearn" and variance.dtype == jnp.float64 else 0
-    safe = jnp.maximum(variance, jnp.asarray(floor, variance.dtype))
-    if not dof_num:
-        stat = effect / jnp.sqrt(safe)
-    else:
-        size = jnp.asarray(dof_num, effect.dtype)[:, None]
-        stat = jnp.sum(effect**2, axis=1) / size / safe
-    if len(tables) == 1:
-        found = read_tails(stat, tables[0])
-    else:
-        each = [read_tails(one, table) for one, table in zip(stat, tables, strict=True)]
-        found = jax.tree.map(lambda *x: jnp.stack(x), *each)
-    return effect, variance, stat, found.p_value, found.z_score, found.neg_log10_p
+    found = toward(info, reduce(info, ar), _all_rows(weights))
+    effect, variance = effects(
+        info, weights, (coef, variance, ar), found, dof_num, compat
+    )
+    return judged(tables, effect, variance, dof_num, compat)

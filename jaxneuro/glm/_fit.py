@@ -17,11 +17,12 @@ from ..core.linalg import factor
 from ..core.struct import static, struct
 from ..core.threads import one_blas_thread
 from ._blocks import cast, compute_dtype, map_targets
+from ._fit_block import fit_block, noise_error, pooled_ar
 from ._gls import Information
-from ._plan import extra_size, fit_block, make_plan, noise_error, pooled_ar
+from ._plan import Plan, extra_size, make_plan
 from ._sampling_error import NoiseError
 
-__all__ = ["GLMFit", "fit"]
+__all__ = ["GLMFit", "finished", "fit", "prepared"]
 
 # Beyond this condition number some six digits of a coefficient are left.
 _MAX_CONDITION = 1e9
@@ -65,6 +66,11 @@ class GLMFit:
     dof: float = static()  # type: ignore[assignment]  # a dataclass field
     noise_model: str = static()  # type: ignore[assignment]  # a dataclass field
     compat: str | None = static(default=None)  # type: ignore[assignment]  # a dataclass field
+
+    @property
+    def order(self) -> int:
+        """Number of coefficients of a target's noise."""
+        return self.ar.shape[0]
 
 
 def fit(
@@ -150,6 +156,44 @@ def fit(
     >>> fit(X, rng.standard_normal((100, 5)), noise_model="ar1").coef.shape
     (2, 5)
     """
+    plan, data, dtype = prepared(
+        X, Y, noise_model=noise_model, run_id=run_id, keep=keep, ar=ar, compat=compat
+    )
+    estimates = map_targets(
+        partial(fit_block, cast(plan, dtype)),
+        data,
+        dtype=dtype,
+        bytes_each=(max(np.shape(X)) + extra_size(plan)) * dtype.itemsize,
+    )
+    return finished(plan, estimates, noise_model, own=len(data) == 1)
+
+
+def prepared(
+    X: ArrayLike,
+    Y: Sliceable | jax.Array,
+    *,
+    noise_model: str,
+    run_id: ArrayLike | None,
+    keep: ArrayLike | None,
+    ar: ArrayLike | None,
+    compat: str | None,
+) -> tuple[Plan, tuple, np.dtype]:
+    """Check what is given and prepare the design.
+
+    Parameters
+    ----------
+    X, Y, noise_model, run_id, keep, ar, compat
+        As in :func:`fit`.
+
+    Returns
+    -------
+    plan : Plan
+        In float64.
+    data : tuple
+        `Y`, and the coefficients of the noise where they are not each target's own.
+    dtype : dtype
+        Float of the computation.
+    """
     check.choice("compat", compat, (None, "nilearn"))
     X, run_id, keep = _checked(X, Y, run_id, keep)
     kind, order = _model(noise_model, int(keep.sum()))
@@ -171,30 +215,47 @@ def fit(
         plan = make_plan(design, kind, order, run_id, keep, dof=dof, compat=compat)
     if plan.global_mean is not None and plan.ones is not None:
         plan = replace(plan, global_mean=_global_mean(plan.ones, Y))
-    arrays = (Y,)
     if kind == "global":
-        arrays = (Y, pooled_ar(plan, Y, dtype))
-    elif ar is not None:
-        arrays = (Y, _given(ar, order, Y.shape[1], compat))
-    coef, variance, used = map_targets(
-        partial(fit_block, cast(plan, dtype)),
-        arrays,
-        dtype=dtype,
-        bytes_each=(max(X.shape) + extra_size(plan)) * dtype.itemsize,
-    )
+        return plan, (Y, pooled_ar(plan, Y, dtype)), dtype
+    if ar is not None:
+        return plan, (Y, _given(ar, order, Y.shape[1], compat)), dtype
+    return plan, (Y,), dtype
+
+
+def finished(plan: Plan, estimates: tuple, noise_model: str, *, own: bool) -> GLMFit:
+    """Make the result of what the blocks gave.
+
+    Parameters
+    ----------
+    plan : Plan
+        The design.
+    estimates : tuple of array
+        Coefficients, variance and noise of all targets.
+    noise_model : str
+        As in :func:`fit`.
+    own : bool
+        Whether each target's own data gave its noise.
+
+    Returns
+    -------
+    GLMFit
+        Of all targets; one warning counts those without a result.
+    """
+    coef, variance, ar = estimates
     _warn_undefined(variance)
-    own = order > 0 and len(arrays) == 1 and compat is None
-    with one_blas_thread():
-        error = noise_error(plan, used) if own else None
+    error = None
+    if own and plan.order > 0 and plan.compat is None:
+        with one_blas_thread():
+            error = noise_error(plan, ar)
     return GLMFit(
         coef=coef,
         variance=variance[0],
-        ar=used,
+        ar=ar,
         basis=plan.basis,
         information=plan.information,
-        dof=dof,
+        dof=plan.dof,
         noise_model=noise_model,
-        compat=compat,
+        compat=plan.compat,
         error=error,
     )
 
@@ -234,7 +295,7 @@ def _warn_condition(condition: float) -> None:
             f"about {digits} digits of the coefficients are left in float64; drop or "
             "combine columns that nearly repeat others.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -333,5 +394,5 @@ def _warn_undefined(variance: jax.Array | np.ndarray) -> None:
             f"Y is constant or not finite in {where.size} of {variance.shape[-1]} "
             f"targets ({first}); their results are NaN.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

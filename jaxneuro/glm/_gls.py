@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core.linalg import dot, lower_solve
+from ..core.linalg import after, dot, lower_solve
 from ..core.struct import static, struct
 from ._arma import ARMAGrid, grid_gram, grid_squares
 from ._noise import pair_weights, step_down
@@ -19,15 +19,23 @@ from ._tukey import TukeySpectrum, tukey_factor
 
 __all__ = [
     "Information",
+    "Reduced",
     "factor_size",
     "gram",
     "information",
+    "last_coordinates",
+    "reduce",
     "solve",
     "squares",
-    "whiten_rows",
+    "toward",
+    "turned",
 ]
 
-_MAX_EDGES, _MAX_UNROLLED = 2, 8
+# What a voxel's information is factored into: nothing; the inverse of a diagonal and a
+# small inverse; or a factor and what was computed with it last.
+Reduced = tuple[jax.Array, ...]
+
+_MAX_EDGES = 2
 
 
 @struct
@@ -86,10 +94,52 @@ def information(
         if kept.sum() <= _MAX_EDGES:
             diagonal, turn = np.linalg.eigh(2 * products[0][1])
             edges = turn.T @ (vectors[:, kept] * np.sqrt(size[kept]))
-    turned = tuple(turn.T @ stack @ turn for stack in products)
-    return Information(
-        products=turned, diagonal=diagonal, edges=edges, orders=orders
-    ), turn
+    info = Information(products=products, diagonal=diagonal, edges=edges, orders=orders)
+    return turned(info, turn), turn
+
+
+def turned(info: Information, turn: np.ndarray) -> Information:
+    """Change the coordinates of the fixed matrices (host).
+
+    Parameters
+    ----------
+    info : Information
+        Its diagonal and edges are taken as they are.
+    turn : array (rank, rank)
+        Orthogonal; the new coordinates are ``turn.T @ old``.
+
+    Returns
+    -------
+    Information
+        In the new coordinates.
+    """
+    return replace(info, products=tuple(turn.T @ s @ turn for s in info.products))
+
+
+def last_coordinates(info: Information, rows: np.ndarray) -> tuple[np.ndarray, int]:
+    """Find coordinates of which contrasts need only the last few (host).
+
+    In these the triangular half of a solution is zero but for its last entries.
+
+    Parameters
+    ----------
+    info : Information
+        What is factored.
+    rows : array (n_rows, rank)
+        All contrasts; NaN where undetermined.
+
+    Returns
+    -------
+    array (rank, rank)
+        Orthogonal; the new rows are ``rows @ turn``.
+    int
+        How many columns of these are not zero.
+    """
+    size, rank = rows.shape
+    if size >= rank or factor_size(info) == 0 or info.spectrum is not None:
+        return np.eye(rank), rank
+    q = np.linalg.qr(np.nan_to_num(rows).T, mode="complete")[0]
+    return q[:, ::-1], size
 
 
 def factor_size(info: Information) -> int:
@@ -127,14 +177,60 @@ def _diagonal(info: Information, ar: jax.Array) -> tuple[jax.Array, jax.Array]:
     return inverse, small * (a**2 / (one * two - both**2))[None, None]
 
 
-def _cholesky(info: Information, ar: jax.Array) -> jax.Array:
-    """Factors (n_targets, rank, rank) of the information."""
+def reduce(info: Information, ar: jax.Array) -> Reduced:
+    """Factor the information of every voxel, where that is of use.
+
+    Parameters
+    ----------
+    info : Information
+        What is factored.
+    ar : array (order, n_targets)
+        Coefficients of the noise.
+
+    Returns
+    -------
+    tuple of array
+        For :func:`toward`.
+    """
+    if info.diagonal.size:
+        return _diagonal(info, ar)
     if info.spectrum is not None:
-        return tukey_factor(info.spectrum, ar)
-    return jax.lax.linalg.cholesky(_matrix(info, ar), symmetrize_input=False)
+        factor = tukey_factor(info.spectrum, ar)
+    elif info.grid is not None or not info.products:
+        return ()
+    else:
+        factor = jax.lax.linalg.cholesky(_matrix(info, ar), symmetrize_input=False)
+    return factor, factor
 
 
-def _reduced(
+def toward(info: Information, found: Reduced, rows: jax.Array) -> Reduced:
+    """Prepare what contrasts need of a factored information, all at once.
+
+    Parameters
+    ----------
+    info : Information
+        What was factored.
+    found : tuple of array
+        As :func:`reduce` gives it.
+    rows : array (n_rows, n_coordinates)
+        All contrasts, along the last coordinates.
+
+    Returns
+    -------
+    tuple of array
+        For :func:`gram` and :func:`squares`: with a factor L, the triangular half
+        ``L^-1 rows'`` (n_targets, n_coordinates, n_rows); else what it was.
+    """
+    if info.diagonal.size or not found:
+        return found
+    factor, last = found
+    first = factor.shape[1] - rows.shape[1]
+    corner = factor[:, first:, first:]
+    half = jnp.broadcast_to(rows.T[None], (len(corner), *rows.T.shape))
+    return (lower_solve(corner, after(half, last)),)
+
+
+def _augmented(
     info: Information, ar: jax.Array, rhs: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Factors, and the solution of their lower half (n_targets, rank, 1).
@@ -142,9 +238,6 @@ def _reduced(
     That solution is the last row of the factor of the matrix with the right-hand side
     as one row more, however large its corner.
     """
-    if info.spectrum is not None:
-        factor = _cholesky(info, ar)
-        return factor, lower_solve(factor, rhs.T[..., None])
     corner = jnp.full((ar.shape[1], 1), jnp.finfo(rhs.dtype).max / 4, rhs.dtype)
     last = jnp.concatenate([rhs.T, corner], axis=1)[:, None]
     # Only the lower triangle is read.
@@ -169,7 +262,7 @@ def _matrix(info: Information, ar: jax.Array) -> jax.Array:
 
 def solve(
     info: Information, ar: jax.Array, rhs: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[jax.Array, jax.Array, Reduced]:
     """Solve the normal equations of every voxel.
 
     Parameters
@@ -187,20 +280,25 @@ def solve(
         Solution.
     array (n_targets,)
         Its product with the right-hand side.
+    tuple of array
+        As :func:`reduce` gives it.
     """
     if info.diagonal.size:
-        inverse, small = _diagonal(info, ar)
+        found = inverse, small = _diagonal(info, ar)
         x = inverse * rhs
         h = dot(info.edges.T, x)
         y = jnp.sum(small * h[None], axis=1)
         x = x + inverse * dot(info.edges, y)
     else:
-        factor, half = _reduced(info, ar, rhs)
+        factor, half = _augmented(info, ar, rhs)
         x = lower_solve(factor, half, transpose=True)[..., 0].T
-    return x, jnp.sum(x * rhs, axis=0)
+        found = factor, x
+    return x, jnp.sum(x * rhs, axis=0), found
 
 
-def gram(info: Information, ar: jax.Array, rows: jax.Array) -> jax.Array:
+def gram(
+    info: Information, ar: jax.Array, rows: jax.Array, found: Reduced, at: int = 0
+) -> jax.Array:
     """Quadratic forms ``rows G^-1 rows'`` of the inverse information.
 
     Parameters
@@ -209,33 +307,39 @@ def gram(info: Information, ar: jax.Array, rows: jax.Array) -> jax.Array:
         ``G``.
     ar : array (order, n_targets)
         Coefficients of the noise.
-    rows : array (n_rows, rank)
-        Contrasts.
+    rows : array (n_rows, n_coordinates)
+        Contrasts, along the last coordinates.
+    found : tuple of array
+        As :func:`toward` gives it.
+    at : int
+        Position of the first row among those that it was given.
 
     Returns
     -------
     array (n_rows, n_rows, n_targets)
         Symmetric.
     """
-    n_rows, rank = rows.shape
     if info.grid is not None:
         return grid_gram(info.grid, ar, rows)
     if not info.diagonal.size:
-        half = _half_rows(info, ar, rows)
+        half = found[0][..., at : at + len(rows)]
         return jnp.moveaxis(dot(jnp.swapaxes(half, 1, 2), half), 0, 2)
-    inverse, small = _diagonal(info, ar)
+    n_rows, rank = rows.shape
+    inverse, small = found
     pairs = rows[:, None] * rows[None]
     out = dot(pairs.reshape(-1, rank), inverse).reshape(n_rows, n_rows, -1)
     h = _edge_products(info, inverse, rows)
     return out + jnp.einsum("ain,bjn,ijn->abn", h, h, small)
 
 
-def squares(info: Information, ar: jax.Array, rows: jax.Array) -> jax.Array:
+def squares(
+    info: Information, ar: jax.Array, rows: jax.Array, found: Reduced, at: int = 0
+) -> jax.Array:
     """Diagonal of :func:`gram`.
 
     Parameters
     ----------
-    info, ar, rows
+    info, ar, rows, found, at
         As in :func:`gram`.
 
     Returns
@@ -250,8 +354,8 @@ def squares(info: Information, ar: jax.Array, rows: jax.Array) -> jax.Array:
             jnp.sum(rows**2, axis=1)[:, None], (rows.shape[0], ar.shape[1])
         )
     if not info.diagonal.size:
-        return jnp.sum(_half_rows(info, ar, rows) ** 2, axis=1).T
-    inverse, small = _diagonal(info, ar)
+        return jnp.sum(found[0][..., at : at + len(rows)] ** 2, axis=1).T
+    inverse, small = found
     h = _edge_products(info, inverse, rows)
     n_edges = info.edges.shape[1]
     edge = sum(
@@ -262,69 +366,8 @@ def squares(info: Information, ar: jax.Array, rows: jax.Array) -> jax.Array:
     return dot(rows**2, inverse) + edge
 
 
-def whiten_rows(
-    covariance: jax.Array, effect: jax.Array, *, symmetric: bool = False
-) -> jax.Array:
-    """Scale correlated rows to unit covariance.
-
-    Parameters
-    ----------
-    covariance : array (n_rows, n_rows, n_targets)
-        Of the rows.
-    effect : array (n_rows, n_targets)
-        Rows.
-    symmetric : bool
-        Multiply by the symmetric inverse root, as nilearn does, instead of the
-        inverse Cholesky factor.
-
-    Returns
-    -------
-    array (n_rows, n_targets)
-        Their sum of squares is that of Mahalanobis either way.
-    """
-    if symmetric:
-        size, vectors = jnp.linalg.eigh(jnp.moveaxis(covariance, 2, 0))
-        turned = jnp.einsum("nij,in->nj", vectors, effect) / jnp.sqrt(size)
-        return jnp.einsum("nij,nj->in", vectors, turned)
-    if covariance.shape[0] > _MAX_UNROLLED:
-        factor = jnp.linalg.cholesky(jnp.moveaxis(covariance, 2, 0))
-        return lower_solve(factor, effect.T[..., None])[..., 0].T
-    lower: list[list[jax.Array]] = []
-    out: list[jax.Array] = []
-    for i in range(covariance.shape[0]):
-        row: list[jax.Array] = []
-        for j in range(i):
-            done = sum((a * b for a, b in zip(row, lower[j], strict=False)), 0.0)
-            row.append((covariance[i, j] - done) / lower[j][j])
-        pivot = covariance[i, i] - sum((a * a for a in row), 0.0)
-        rest = effect[i] - sum((a * b for a, b in zip(row, out, strict=True)), 0.0)
-        row.append(jnp.sqrt(pivot))
-        lower.append(row)
-        out.append(rest / row[i])
-    return jnp.stack(out)
-
-
 def _edge_products(info: Information, inverse: jax.Array, rows: jax.Array) -> jax.Array:
     """Products of contrasts and edges in the diagonal metric (n_rows, n_edges, n)."""
     pairs = rows[:, None] * info.edges.T[None]
     flat = dot(pairs.reshape(-1, rows.shape[1]), inverse)
     return flat.reshape(rows.shape[0], -1, inverse.shape[1])
-
-
-def _half_rows(info: Information, ar: jax.Array, rows: jax.Array) -> jax.Array:
-    """Solve the triangular half, ``L^-1 rows'`` (n_targets, n_coordinates, n_rows).
-
-    In coordinates of which the rows need only the last few, the rest of the solution
-    is zero.
-    """
-    size, rank = rows.shape
-    if size >= rank or info.spectrum is not None:
-        size = rank
-    else:
-        known = jnp.where(jnp.isfinite(rows), rows, 0)
-        turn = jnp.linalg.qr(known.T, mode="complete")[0][:, ::-1]
-        stacks = (dot(dot(turn.T, stack), turn) for stack in info.products)
-        info, rows = replace(info, products=tuple(stacks)), dot(rows, turn)
-    factor = _cholesky(info, ar)[:, rank - size :, rank - size :]
-    half = rows[:, rank - size :].T[None]
-    return lower_solve(factor, jnp.broadcast_to(half, (len(factor), *half.shape[1:])))

@@ -6,8 +6,9 @@ from jax.typing import ArrayLike
 
 from ..core import check
 from ..core.linalg import factor
-from ._contrast import Contrast, t_contrast
+from ._contrast import t_contrast
 from ._fit import fit
+from ._statistics import Contrast
 
 __all__ = ["one_sample", "partition", "two_sample"]
 

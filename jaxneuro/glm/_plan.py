@@ -1,42 +1,18 @@
-"""One block of targets: from data to estimates."""
+"""A design and its noise, prepared on the host for all blocks of targets."""
 
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
-from ..core.batch import Sliceable
-from ..core.linalg import Factor, dot
+from ..core.linalg import Factor
 from ..core.struct import static, struct
-from ._arma import Filter, grid_error, make_grid, reml
-from ._blocks import cast, map_targets
-from ._gls import Information, factor_size, information, solve
-from ._noise import (
-    Stretch,
-    levinson,
-    products,
-    step_down,
-    stretches,
-    weigh,
-)
-from ._sampling_error import NoiseError
-from ._tukey import Waves, make_waves, tapered, tukey_error, whiten
-from ._yule import Moments, estimate, estimate_error, lag_sums, moments
+from ._arma import Filter, make_grid
+from ._gls import Information, factor_size, information, turned
+from ._noise import Stretch, products, stretches
+from ._tukey import Waves, make_waves
+from ._yule import Moments, moments
 
-__all__ = [
-    "Plan",
-    "extra_size",
-    "fit_block",
-    "make_plan",
-    "noise_error",
-    "pooled_ar",
-]
-
-_N_LEVEL = 16  # scans
+__all__ = ["Plan", "extra_size", "make_plan", "turned_plan"]
 
 
 @struct
@@ -62,6 +38,8 @@ class Plan:
         Left-hand side of the normal equations.
     global_mean : array () or None
         What nilearn takes off residuals before it estimates.
+    dof : float
+        Degrees of freedom of the noise.
     divisor : float
         By what the sum of squares is divided.
     order : int
@@ -84,6 +62,7 @@ class Plan:
     moments: Moments | None
     information: Information
     global_mean: np.ndarray | None
+    dof: float = static()  # type: ignore[assignment]  # a dataclass field
     divisor: float = static()  # type: ignore[assignment]  # a dataclass field
     order: int = static()  # type: ignore[assignment]  # a dataclass field
     compat: str | None = static()  # type: ignore[assignment]  # a dataclass field
@@ -155,11 +134,35 @@ def make_plan(
         moments=bias,
         information=info,
         global_mean=None if exact or explained or not order else np.zeros(()),
+        dof=dof,
         divisor=dof if exact else float(q.shape[0] - basis.shape[0]),
         order=order,
         compat=compat,
         search=search,
         waves=waves,
+    )
+
+
+def turned_plan(plan: Plan, turn: np.ndarray) -> Plan:
+    """Change the coordinates of a plan (host).
+
+    Parameters
+    ----------
+    plan : Plan
+        With AR(2) or higher noise, or gaps; others have coordinates of their own.
+    turn : array (rank, rank)
+        Orthogonal; the new coordinates are ``turn.T @ old``.
+
+    Returns
+    -------
+    Plan
+        For the same estimates.
+    """
+    return replace(
+        plan,
+        q=plan.q @ turn,
+        basis=plan.basis @ turn,
+        information=turned(plan.information, turn),
     )
 
 
@@ -181,196 +184,3 @@ def extra_size(plan: Plan) -> int:
     if plan.waves is not None:
         return 2 * len(plan.waves.design) + factor_size(plan.information)
     return factor_size(plan.information)
-
-
-@jax.jit
-def fit_block(
-    plan: Plan, y: jax.Array, given: jax.Array | None = None
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Fit one block of targets.
-
-    Parameters
-    ----------
-    plan : Plan
-        The design.
-    y : array (n_times, n_targets)
-        Data.
-    given : array (order, n_targets), optional
-        Autoregressive coefficients. Default: estimated.
-
-    Returns
-    -------
-    coef : array (n_regressors, n_targets)
-        Estimates.
-    variance : array (1, n_targets)
-        Of the noise.
-    ar : array (order, n_targets)
-        Autoregressive coefficients.
-    """
-    z, x, mean = _coordinates(plan, y)
-    # A constant says nothing, and what rounding leaves of it is no residual.
-    seen = jnp.max(jnp.abs(x), axis=0)
-    if plan.order == 0:
-        squares, ar = _rest(plan, z, x, mean), jnp.zeros((0, y.shape[1]), y.dtype)
-    else:
-        e = _residuals(plan, z, x, mean)
-        step, squares, ar = _generalised(plan, e, given)
-        x = x + step
-    coef = dot(plan.basis, x) + plan.ones_coef[:, None] * mean[None]
-    variance = squares[None] / plan.divisor
-    dead = (seen == 0) & (squares == 0) | ~jnp.isfinite(squares)
-    return tuple(  # type: ignore[return-value]  # three of them
-        jnp.where(dead[None], jnp.nan, value) for value in (coef, variance, ar)
-    )
-
-
-def _generalised(
-    plan: Plan, e: jax.Array, given: jax.Array | None
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Step from least squares, whitened sum of squares, and coefficients."""
-    info = plan.information
-    if plan.search is not None:
-        assert info.grid is not None
-        return reml(info.grid, plan.search, e)
-    if plan.waves is not None:
-        assert info.spectrum is not None
-        ar = tapered(info.spectrum, plan.waves, e)
-        return *whiten(info.spectrum, plan.waves, e, ar), ar
-    ar = _coefficients(plan, e) if given is None else given
-    squares = jnp.zeros_like(e[0])
-    inner = jnp.zeros((plan.q.shape[1], e.shape[1]), e.dtype)
-    for part, pair in zip(plan.parts, step_down(ar, info.orders), strict=True):
-        own, product = weigh(e, plan.q, part, *pair)
-        squares, inner = squares + own, inner + product
-    step, explained = solve(info, ar, inner)
-    return step, squares - explained, ar
-
-
-def noise_error(plan: Plan, ar: jax.Array | np.ndarray) -> NoiseError | None:
-    """Find how far each target's noise is from the truth (host, float64).
-
-    Parameters
-    ----------
-    plan : Plan
-        The design.
-    ar : array (order, n_targets)
-        What was estimated.
-
-    Returns
-    -------
-    NoiseError or None
-        At the mean over targets; None where no target has an estimate, or the
-        estimates are traced.
-    """
-    if isinstance(ar, Tracer):
-        return None
-    values = np.asarray(ar, dtype=np.float64)
-    known = np.isfinite(values).all(axis=0)
-    mean = values[:, known].sum(axis=1) / max(known.sum(), 1)
-    if not mean.any():
-        return None
-    if plan.pairs is not None and plan.moments is not None:
-        return estimate_error(plan.moments, mean, plan.q, plan.pairs)
-    if plan.information.grid is not None:
-        return grid_error(plan.information.grid, mean)
-    assert plan.information.spectrum is not None
-    assert plan.waves is not None
-    return tukey_error(plan.information.spectrum, plan.waves, mean, plan.q)
-
-
-def pooled_ar(plan: Plan, Y: Sliceable | jax.Array, dtype: np.dtype) -> Any:
-    """Estimate one set of autoregressive coefficients from all targets.
-
-    Parameters
-    ----------
-    plan : Plan
-        The design.
-    Y : array or sliceable (n_times, n_targets)
-        Data.
-    dtype : dtype
-        Float of the computation.
-
-    Returns
-    -------
-    array (order, n_targets)
-        From the mean over targets of their lag products, each scaled by its own
-        sum of squares; targets without a residual do not count.
-    """
-    ratios = map_targets(
-        partial(_lag_ratios, cast(plan, dtype)),
-        (Y,),
-        dtype=dtype,
-        bytes_each=2 * Y.shape[0] * dtype.itemsize,
-    )
-    assert plan.moments is not None
-    mean = jnp.nanmean(jnp.asarray(ratios), axis=1, keepdims=True)
-    ar = estimate(mean, cast(plan.moments, dtype))
-    if isinstance(Y, jax.Array):
-        return jnp.broadcast_to(ar, (plan.order, Y.shape[1]))
-    return np.broadcast_to(np.asarray(ar), (plan.order, Y.shape[1]))
-
-
-@jax.jit
-def _lag_ratios(plan: Plan, y: jax.Array) -> jax.Array:
-    """Lag products of residuals over their sum of squares, NaN for a constant."""
-    assert plan.pairs is not None
-    z, x, mean = _coordinates(plan, y)
-    sums = lag_sums(_residuals(plan, z, x, mean), plan.pairs)
-    dead = (jnp.max(jnp.abs(x), axis=0) == 0) | ~jnp.isfinite(sums[0])
-    return jnp.where(dead[None], jnp.nan, sums / jnp.where(dead, 1, sums[0])[None])
-
-
-def _centered(y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Take off a level near the mean: that of a few scans costs one pass less.
-
-    A constant becomes exactly zero.
-    """
-    few = y[:: max(1, y.shape[0] // _N_LEVEL)]
-    # The limits keep the compiler, too, from fusing the mean's product into the
-    # difference: its uses would differ by what a large offset rounds.
-    level = jnp.clip(jnp.mean(few, axis=0), jnp.min(few, axis=0), jnp.max(few, axis=0))
-    return y - level[None], level
-
-
-def _coordinates(plan: Plan, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Split data into a level, the rest, and its coordinates along the design."""
-    if plan.rows is not None:
-        y = y[plan.rows]
-    z, mean = _centered(y)
-    return z, dot(plan.q.T, z), mean
-
-
-def _residuals(plan: Plan, z: jax.Array, x: jax.Array, mean: jax.Array) -> jax.Array:
-    """Least squares residuals."""
-    e = z - dot(plan.q, x)
-    if plan.ones is not None:
-        e = e + plan.ones[:, None] * mean[None]
-    return e
-
-
-def _rest(plan: Plan, z: jax.Array, x: jax.Array, mean: jax.Array) -> jax.Array:
-    """Sum of squared residuals."""
-
-    def exact() -> jax.Array:
-        return jnp.sum(_residuals(plan, z, x, mean) ** 2, axis=0)
-
-    if plan.ones is not None:
-        return exact()
-    total = jnp.sum(z**2, axis=0)
-    rest = total - jnp.sum(x**2, axis=0)
-    # Half the work, where no difference loses more than three bits.
-    return jax.lax.cond(jnp.any(rest < total / 8), exact, lambda: rest)
-
-
-def _coefficients(plan: Plan, e: jax.Array) -> jax.Array:
-    """Autoregressive coefficients from least squares residuals."""
-    pairs = plan.pairs
-    assert pairs is not None
-    if plan.moments is not None:
-        return estimate(lag_sums(e, pairs), plan.moments)
-    if plan.global_mean is not None:
-        e = e - plan.global_mean
-    count = e.shape[0] - np.arange(plan.order + 1)
-    sums = lag_sums(e, pairs) / jnp.asarray(count * e.shape[0], e.dtype)[:, None]
-    ar = levinson(sums, limit=np.inf)
-    return jnp.trunc(ar * 100) / 100 if plan.order == 1 else ar

@@ -208,7 +208,7 @@ def tukey_factor(spectrum: TukeySpectrum, ar: jax.Array) -> jax.Array:
 
 def whiten(
     spectrum: TukeySpectrum, plan: Waves, e: jax.Array, ar: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Solve the normal equations of every voxel.
 
     Parameters
@@ -226,6 +226,8 @@ def whiten(
         What generalised least squares adds to the coordinates.
     array (n_targets,)
         Sum of squares that is left, whitened; the data have variance 1.
+    array (n_targets, rank, rank)
+        As :func:`tukey_factor` gives it.
     """
     weights = _weights(spectrum, ar)
     factor = _full_factor(spectrum, weights)
@@ -236,7 +238,7 @@ def whiten(
     first = spectrum.n_missing
     own = factor[:, first:, first:]
     step = lower_solve(own, half[:, first:], transpose=True)[..., 0].T
-    return step, squares
+    return step, squares, own
 
 
 def tukey_normal(spectrum: TukeySpectrum, ar: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from ..core import check
 from ..core.batch import Sliceable
 from ..core.linalg import Factor, dot, factor
 from ._blocks import cast, compute_dtype, map_targets
-from ._contrast import Contrast
+from ._statistics import Contrast
 from ._tails import TailTable, read_tails, tail_table
 
 __all__ = ["fit_voxelwise"]

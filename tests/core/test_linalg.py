@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -86,3 +87,40 @@ def test_errors():
         linalg.lstsq(np.ones((4, 1)), np.ones((3, 1)))
     with pytest.raises(ValueError, match="Y has 1 NaN"):
         linalg.lstsq(np.ones((2, 1)), np.array([[1], [np.inf]]))
+
+
+def test_after_changes_nothing(rng, dtype):
+    x = jnp.asarray(rng.standard_normal((3, 4)), dtype).at[0, 0].set(jnp.nan)
+    for done in (x[1:, 1:], jnp.full(2, jnp.inf, dtype), jnp.full(2, jnp.nan, dtype)):
+        np.testing.assert_array_equal(jax.jit(linalg.after)(x, done), x)
+    slope = jax.grad(lambda d: linalg.after(x, d)[1:].sum())(jnp.ones(2, dtype))
+    np.testing.assert_array_equal(slope, 0)
+
+
+SIDE_BY_SIDE = """
+import faulthandler
+faulthandler.dump_traceback_later(100, exit=True)
+import jax, jax.numpy as jnp
+from jaxneuro.core.linalg import after
+
+n, p = 600, 20
+
+@jax.jit
+def many(a, w):
+    def step(_, total):
+        b = a + total
+        one = (w @ b.reshape(n, -1)).reshape(n, p, p)
+        two = jnp.exp(jnp.log(jnp.abs(b) + 1)) + 50 * jnp.eye(p)
+        first = jnp.linalg.cholesky(one)
+        last = jnp.linalg.cholesky(after(two, first))
+        return total + 1e-9 * (first.sum() + last.sum())
+    return jax.lax.fori_loop(0, 150, step, 0.0)
+
+print(many(jnp.broadcast_to(jnp.eye(p) * 9, (n, p, p)), jnp.eye(n)))
+"""
+
+
+def test_batches_of_factorisations_take_turns(in_child):
+    """Without `after`, two cores wait for each other for ever within a second."""
+    (total,) = in_child(SIDE_BY_SIDE)
+    assert np.isfinite(float(total))

@@ -57,6 +57,37 @@ def test_several_f_and_rows_that_repeat(data, model, tol):
     assert_allclose(f.stat, size, **loose)
 
 
+@pytest.mark.parametrize("model", ["ols", "ar1", "ar2", "arma11", "tukey6"])
+def test_fit_and_contrasts_in_one_pass(data, model, tol):
+    X, Y = data
+    rows, blocks = np.eye(P)[:2], [np.eye(P)[1:3], np.eye(P)[:4]]
+    fit, t, f = glm.fit_contrasts(X, Y, t=rows, F=blocks, noise_model=model)
+    alone = glm.fit(X, Y, noise_model=model)
+    for name in ("coef", "variance", "ar"):
+        assert_allclose(getattr(fit, name), getattr(alone, name), **tol)
+    pairs = (t, glm.t_contrast(alone, rows)), (f, glm.f_contrast(alone, blocks))
+    for found, expected in pairs:
+        assert found.kind == expected.kind
+        assert found.dof_num == expected.dof_num
+        assert_allclose(found.dof, expected.dof)
+        for name in ("effect", "variance", "stat", "p_value", "z_score"):
+            one, two = getattr(found, name), getattr(expected, name)
+            assert_allclose(one, two, rtol=10 * tol["rtol"], atol=tol["atol"])
+    # What comes later goes on from the same fit.
+    later = glm.t_contrast(fit, rows)
+    assert_allclose(later.stat, t.stat, rtol=10 * tol["rtol"])
+
+
+def test_contrasts_are_refused_before_the_fit(data):
+    X, Y = data
+    with pytest.raises(ValueError, match=r"weights has shape \(2,\) but the design"):
+        glm.fit_contrasts(X, Y, F=[1, 0])
+    fit, t, f = glm.fit_contrasts(X, Y, t=np.eye(P)[0])
+    assert f is None
+    assert_allclose(t.effect[0], fit.coef[0])
+    assert glm.fit_contrasts(X, Y)[1:] == (None, None)
+
+
 def test_wide_f_takes_the_other_factorisation(rng, dtype, tol):
     X = rng.standard_normal((90, 12))
     fit = glm.fit(X, rng.standard_normal((90, V)).astype(dtype), noise_model="ar1")

@@ -60,6 +60,7 @@ def folds_of(X, Y):
 
 ROWS = [
     Row("core.linalg.dot", lambda X, Y: linalg.dot(X.T, Y), XY, (P, T)),
+    Row("core.linalg.after", lambda X, Y: linalg.after(X, Y), XY, (N, P)),
     Row(
         "core.linalg.lower_solve",
         lambda X, Y: linalg.lower_solve(

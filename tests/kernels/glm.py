@@ -62,6 +62,15 @@ ROWS = [
         {"coef": (P, T), "variance": (T,), "ar": (2, T)},
     ),
     Row(
+        "glm.fit_contrasts",
+        lambda Y: data_of(
+            glm.fit_contrasts(WAVES, Y, t=np.eye(P)[:2], noise_model="ar2")[1],
+            *("effect", "variance", "stat"),
+        ),
+        {"Y": (N, T)},
+        dict.fromkeys(("effect", "variance", "stat"), (2, T)),
+    ),
+    Row(
         "glm.t_contrast",
         lambda Y: tested(t_tests(Y)),
         {"Y": (N, T)},
