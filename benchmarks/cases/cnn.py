@@ -133,7 +133,42 @@ def torch_pyramid(x):
     return [*levels, x]
 
 
-def torch_parts():
+def torch_read(x, points):
+    """Values (batch, levels * channels, points) of the pyramid of maps."""
+    import torch
+    from torch.nn import functional as F
+
+    grid = points[None, :, None].expand(len(x), -1, -1, -1)
+    levels = torch_pyramid(x)
+    values = [F.grid_sample(level, grid, align_corners=True) for level in levels]
+    return torch.cat(values, dim=1).squeeze(-1)
+
+
+@cache
+def torch_units(shape, dtype):
+    """Pyramids of all images that are one pixel, as channels of one image."""
+    import torch
+
+    size = shape[0] * shape[1]
+    levels = torch_pyramid(torch.eye(size, dtype=dtype).reshape(size, 1, *shape))
+    return [level.transpose(0, 1).contiguous() for level in levels]
+
+
+def torch_read_once(x, points):
+    """Give the same values: what each pixel adds to a point, then one product."""
+    import torch
+    from torch.nn import functional as F
+
+    grid = points[None, :, None]
+    units = torch_units(tuple(x.shape[2:]), x.dtype)
+    shares = [
+        F.grid_sample(level, grid, align_corners=True)[0, :, :, 0] for level in units
+    ]
+    values = torch.einsum("bcp,lpn->blcn", x.flatten(2), torch.stack(shares))
+    return values.flatten(1, 2)
+
+
+def torch_parts(read):
     """Write the same network in PyTorch, from its description."""
     import torch
     from torch.nn import functional as F
@@ -168,21 +203,15 @@ def torch_parts():
                 x = conv(x)
                 x = F.elu(norm(F.avg_pool2d(x, 2) if index == 0 else x))
                 maps.append(x)
-            x = torch.cat(maps, dim=1)
-            grid = self.points[None, :, None].expand(len(x), -1, -1, -1)
-            values = [
-                F.grid_sample(level, grid, align_corners=True)
-                for level in torch_pyramid(x)
-            ]
-            read = torch.cat(values, dim=1).squeeze(-1)
-            return (read * self.features[None]).sum(1) + self.bias
+            values = read(torch.cat(maps, dim=1), self.points)
+            return (values * self.features[None]).sum(1) + self.bias
 
     return torch, Net
 
 
-def torch_losses(data, targets) -> list[float]:
+def torch_losses(data, targets, read=torch_read) -> list[float]:
     """Losses of the steps of one network."""
-    torch, Net = torch_parts()
+    torch, Net = torch_parts(read)
     net = Net(data["variables"]).train()
     steps = torch.optim.SGD(net.parameters(), lr=RATE)
     x = torch.tensor(data["X"].transpose(0, 3, 1, 2)).contiguous()
@@ -197,10 +226,15 @@ def torch_losses(data, targets) -> list[float]:
     return losses
 
 
-def torch_separate(data) -> Arrays:
+def torch_separate(data, read=torch_read) -> Arrays:
     """One network after the other."""
     n = data["Y"].shape[1]
-    return {"loss": np.array([torch_losses(data, [index]) for index in range(n)])}
+    return {"loss": np.array([torch_losses(data, [index], read) for index in range(n)])}
+
+
+def torch_separate_once(data) -> Arrays:
+    """Train with the readout that is faster for few neurons."""
+    return torch_separate(data, torch_read_once)
 
 
 def torch_shared(data) -> Arrays:
@@ -216,10 +250,10 @@ def loss_error(_, ours, theirs) -> float:
 CLOSE = {"float32": 1e-3, "float64": 1e-5}  # the blur's printed digits
 
 
-def pytorch(run) -> Peer:
+def pytorch(run, name="PyTorch") -> Peer:
     """PyTorch's eager loop."""
     return Peer(
-        name="PyTorch",
+        name=name,
         package="torch",
         module="torch",
         run=run,
@@ -236,7 +270,10 @@ CASES = (
         module="jaxneuro.nn",
         make=make_separate,
         ours=train_separate,
-        peers=(pytorch(torch_separate),),
+        peers=(
+            pytorch(torch_separate),
+            pytorch(torch_separate_once, "PyTorch, readout as a product"),
+        ),
         dtypes=("float32",),
     ),
     Case(
