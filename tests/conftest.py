@@ -7,15 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Workers that share the cores would wait for each other's BLAS threads.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 # Most of the time goes into compiling small programs, each run once or twice. What the
 # caller sets comes last and wins: long trainings are quicker when optimised.
-os.environ["XLA_FLAGS"] = (
-    f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}"
-)
+FLAGS = ["--xla_backend_optimization_level=0"]
+
+# Workers that share the cores would wait for each other's threads.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    FLAGS.append("--xla_cpu_multi_thread_eigen=false")
+os.environ["XLA_FLAGS"] = " ".join([*FLAGS, os.environ.get("XLA_FLAGS", "")])
 
 import jax
 import numpy as np
@@ -104,14 +104,17 @@ def shared():
 def in_child():
     """Run code in a fresh process, where `peak` gives its most bytes; what it prints.
 
-    They are counted from the last ``peak(reset=True)`` on.
+    They are counted from the last ``peak(reset=True)`` on. The process has all threads.
     """
     if sys.platform != "linux":
         pytest.skip("peaks of memory are read from /proc")
 
     def run(code, *arguments):
         command = [sys.executable, "-c", PEAK + code, *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        environment = {**os.environ, "XLA_FLAGS": FLAGS[0]}
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=environment
+        )
         return done.stdout.split()
 
     return run
