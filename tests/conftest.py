@@ -9,13 +9,15 @@ from pathlib import Path
 
 # Most of the time goes into compiling small programs, each run once or twice. What the
 # caller sets comes last and wins: long trainings are quicker when optimised.
-FLAGS = ["--xla_backend_optimization_level=0"]
-
+os.environ["XLA_FLAGS"] = (
+    f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}"
+)
 # Workers that share the cores would wait for each other's threads.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    FLAGS.append("--xla_cpu_multi_thread_eigen=false")
-os.environ["XLA_FLAGS"] = " ".join([*FLAGS, os.environ.get("XLA_FLAGS", "")])
+    os.environ["XLA_FLAGS"] = (
+        f"--xla_cpu_multi_thread_eigen=false {os.environ['XLA_FLAGS']}"
+    )
 
 import jax
 import numpy as np
@@ -30,6 +32,7 @@ def peak(reset=False):
     status = Path("/proc/self/status").read_text()
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
 """
+ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
 MAPS, TESTS = Path("/proc/self/maps"), itertools.count(1)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -111,7 +114,8 @@ def in_child():
 
     def run(code, *arguments):
         command = [sys.executable, "-c", PEAK + code, *map(str, arguments)]
-        environment = {**os.environ, "XLA_FLAGS": FLAGS[0]}
+        flags = os.environ["XLA_FLAGS"].replace(ONE_THREAD, "")
+        environment = {**os.environ, "XLA_FLAGS": flags}
         done = subprocess.run(
             command, capture_output=True, text=True, check=True, env=environment
         )
