@@ -132,7 +132,7 @@ def fit_contrasts(
     Raises
     ------
     ValueError
-        As these functions do, before anything is computed.
+        As these functions do.
 
     Examples
     --------

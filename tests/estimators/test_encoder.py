@@ -101,6 +101,7 @@ def test_scores_of_repeats(fitted, images, responses, rng):
         fitted.score_targets(images[200:], cube, metric="fev")
 
 
+@pytest.mark.slow
 def test_compared_with_simple_models(fitted, images, responses, rng):
     """A rectified sum of pixels: a line, better a line with a bend, no energy."""
     rows = slice(200), slice(200, None)

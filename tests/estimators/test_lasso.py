@@ -84,6 +84,7 @@ def test_schemes_arrays_and_pipelines(data, model):
     assert pipe.score(X, Y) > 0.5
 
 
+@pytest.mark.slow
 def test_grid_search(data):
     X, Y = data
     grid = GridSearchCV(LassoCV(n_alphas=5, cv=3), {"positive": [False, True]}, cv=2)

@@ -84,7 +84,7 @@ def test_pyramid_adds_up(rng, dtype, tol):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(n, marks=[pytest.mark.slow] * (n in ("pyramid", "factorized")))
+        pytest.param(n, marks=[] if n == "gaussian" else [pytest.mark.slow])
         for n in READOUTS
     ],
 )

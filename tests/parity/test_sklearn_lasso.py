@@ -74,6 +74,7 @@ def test_search_is_the_same_and_its_objective_no_worse(voxels):
         assert objective(t, *ours, usual.alpha_) <= least * (1 + 1e-12)
 
 
+@pytest.mark.slow
 def test_known_fields_are_found_sparse(voxels):
     X, Y, fields = (a.astype(np.float32) for a in voxels)
     result = linear.lasso_lars_cv(X, Y, folds.kfold(N, 5), max_iter=10)

@@ -130,7 +130,9 @@ def test_large_offset_does_not_cancel(rng, dtype, lags):
     assert_allclose(m.xx / scale, expected[3] / scale, atol=2e-5)
 
 
-@pytest.mark.parametrize("lags", [Lags(-1, 1, 1), Lags(-2, 9, 1)])
+@pytest.mark.parametrize(
+    "lags", [Lags(-1, 1, 1), pytest.param(Lags(-2, 9, 1), marks=pytest.mark.slow)]
+)
 def test_differentiates_and_vmaps(rng, dtype, lags):
     X, Y, trial_id = data(rng, [30, 25], dtype)
 
