@@ -7,6 +7,7 @@ PyTorch itself is needed only to open a checkpoint file.
 import os
 import re
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import jax
@@ -97,7 +98,7 @@ def read_dstrf(path: str | os.PathLike) -> np.ndarray:
 
 def _opened(path: str | os.PathLike) -> Any:
     try:
-        import torch
+        torch = import_module("torch")
     except ModuleNotFoundError as error:
         raise ImportError(
             f"opening {path} needs PyTorch, which is not installed; run: pip install "
