@@ -168,7 +168,7 @@ def torch_read_once(x, points):
     return values.flatten(1, 2)
 
 
-def torch_parts(read):
+def torch_parts(read=torch_read):
     """Write the same network in PyTorch, from its description."""
     import torch
     from torch.nn import functional as F

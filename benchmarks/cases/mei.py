@@ -3,7 +3,7 @@
 import numpy as np
 
 from cases import Arrays, Case, Data, Peer, relative
-from cases.cnn import SHAPE, build, torch_parts, torch_read
+from cases.cnn import SHAPE, build, torch_parts
 
 CONTRAST = 0.2655758261680603
 SIGMA = 7.0
@@ -123,7 +123,7 @@ def torch_climb(net, start, n_steps) -> tuple[np.ndarray, list[float]]:
 
 def notebook(data) -> Arrays:
     """One neuron after the other."""
-    _, Net = torch_parts(torch_read)
+    _, Net = torch_parts()
     found = []
     for index in range(data["n_targets"]):
         net = Net(of_one(data, index)).eval().requires_grad_(False)

@@ -1,7 +1,6 @@
 """Networks on disk, one file for each set of folds left out."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from .. import io
 from ..core import checkpoint
+from ..io._results import write_whole
 
 __all__ = ["Shelf"]
 
@@ -60,16 +60,10 @@ class Shelf:
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        target = self._path(names)
-        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
-        named = {f"leaf{index}": leaf for index, leaf in enumerate(leaves)}
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                np.savez(file, task=np.array(json.dumps(self.task)), **named)  # type: ignore[arg-type]  # NumPy's stub takes them for its flag
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        leaves = enumerate(jax.tree.leaves(tree))
+        named = {f"leaf{index}": np.asarray(leaf) for index, leaf in leaves}
+        named["task"] = np.array(json.dumps(self.task))
+        write_whole(self._path(names), named)
 
     def _load(self, path: Path) -> Any:
         leaves, treedef = jax.tree.flatten(self.one)

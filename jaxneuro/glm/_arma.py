@@ -19,7 +19,7 @@ import numpy as np
 
 from ..core.linalg import dot
 from ..core.struct import struct
-from ._sampling_error import NoiseError, is_short, likelihood_errors, noise_error
+from ._sampling_error import NoiseError, is_short, likelihood_errors, record_errors
 
 __all__ = [
     "ARMAGrid",
@@ -302,7 +302,7 @@ def grid_error(grid: ARMAGrid, ar: np.ndarray) -> NoiseError:
     """
     n_times = len(grid.q)
     if not is_short(n_times, 2):
-        return noise_error(ar, _spread(ar) / n_times, grid.q)
+        return record_errors(ar, _spread(ar) / n_times, grid.q)
     border = np.append(0, np.cumsum(grid.step[:-1] == 0))
     time = np.append(0, np.cumsum(grid.step[:-1]))
     lag = np.abs(np.subtract.outer(time, time))
@@ -314,7 +314,7 @@ def grid_error(grid: ARMAGrid, ar: np.ndarray) -> NoiseError:
         below = first * a ** (np.arange(1, lag.max() + 1) - 1.0)
         return np.append(1 + 2 * a * b + b**2, below)[lag] * together / (1 - a**2)
 
-    return noise_error(ar, likelihood_errors(dense, ar, grid.q), grid.q, dense)
+    return record_errors(ar, likelihood_errors(dense, ar, grid.q), grid.q, dense)
 
 
 def _spread(ar: np.ndarray) -> np.ndarray:

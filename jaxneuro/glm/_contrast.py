@@ -26,7 +26,7 @@ from ._plan import Plan, extra_size, turned_plan
 from ._statistics import Contrast, Weights, along, effects, judge, judge_maps, judged
 from ._tails import TailTable
 
-__all__ = ["Contrast", "f_contrast", "fit_contrasts", "fixed_effects", "t_contrast"]
+__all__ = ["f_contrast", "fit_contrasts", "fixed_effects", "t_contrast"]
 
 _TINY_FIXED = 1e-16  # nilearn's floor of a variance
 

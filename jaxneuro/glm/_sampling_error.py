@@ -19,7 +19,7 @@ __all__ = [
     "lag_covariance",
     "lag_errors",
     "likelihood_errors",
-    "noise_error",
+    "record_errors",
 ]
 
 _STEP = 1e-4
@@ -215,7 +215,7 @@ def likelihood_errors(
     return 2 * np.linalg.inv(both)[1:, 1:]
 
 
-def noise_error(
+def record_errors(
     ar: np.ndarray,
     covariance: np.ndarray,
     q: np.ndarray,

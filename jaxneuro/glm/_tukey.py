@@ -20,7 +20,7 @@ import numpy as np
 from ..core.linalg import dot, lower_solve
 from ..core.struct import static, struct
 from ._noise import Stretch, stretches
-from ._sampling_error import NoiseError, is_short, lag_covariance, noise_error
+from ._sampling_error import NoiseError, is_short, lag_covariance, record_errors
 from ._yule import expected_products, lag_sums
 
 __all__ = [
@@ -292,7 +292,7 @@ def tukey_error(
     """
     n_lags = ar.size
     if not is_short(len(q), n_lags):
-        return noise_error(ar, _spread(spectrum, ar) / len(q), q)
+        return record_errors(ar, _spread(spectrum, ar) / len(q), q)
     lag = np.abs(np.subtract.outer(plan.place, plan.place))
 
     def dense(values: np.ndarray) -> np.ndarray:
@@ -304,7 +304,7 @@ def tukey_error(
     number = np.cumsum(~plan.pairs.same[0])
     sums = plan.solve @ lag_covariance(cov, q, number, n_lags) @ plan.solve.T
     slope = np.column_stack([-ar, np.diag(spectrum.taper)])
-    return noise_error(ar, slope @ sums @ slope.T, q, dense)
+    return record_errors(ar, slope @ sums @ slope.T, q, dense)
 
 
 def _power(spectrum: TukeySpectrum, ar: np.ndarray) -> tuple[np.ndarray, float]:

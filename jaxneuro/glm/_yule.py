@@ -33,7 +33,7 @@ from ._sampling_error import (
     autocovariance,
     is_short,
     lag_errors,
-    noise_error,
+    record_errors,
 )
 
 __all__ = [
@@ -184,7 +184,7 @@ def estimate_error(
     order = ar.size
     if not is_short(len(q), order):
         gamma = toeplitz(autocovariance(ar, order))
-        return noise_error(ar, np.linalg.inv(gamma) / len(q), q)
+        return record_errors(ar, np.linalg.inv(gamma) / len(q), q)
     expected = np.linalg.inv(m.near) @ np.column_stack([np.eye(order + 1), m.far])
     covariance = lag_errors(ar, expected, q, number)[2]
     turn = m.unbias[:, :-1]
@@ -194,7 +194,7 @@ def estimate_error(
     def dense(values: np.ndarray) -> np.ndarray:
         return toeplitz(autocovariance(values, len(q))) * together
 
-    return noise_error(ar, covariance, q, dense)
+    return record_errors(ar, covariance, q, dense)
 
 
 def _shift(x: np.ndarray, number: np.ndarray, lag: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-__all__ = ["load", "save"]
+__all__ = ["load", "save", "write_whole"]
 
 _FORMAT = "jaxneuro record"
 _VERSION = 1
@@ -63,6 +63,19 @@ def save(path: str | os.PathLike, record: object) -> None:
     tree = _encode(record, "", arrays)
     header = {"format": _FORMAT, "version": _VERSION, "record": tree}
     arrays[_HEADER] = np.array(json.dumps(header))
+    write_whole(path, arrays)
+
+
+def write_whole(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an .npz file that appears whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        File.
+    arrays : mapping of str to array
+        What it holds.
+    """
     target = Path(path)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
