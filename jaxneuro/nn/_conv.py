@@ -14,8 +14,9 @@ __all__ = ["average_pool", "causal_conv", "conv", "depthwise_conv"]
 
 # Below this many channels a row of a patch is too short to be copied well.
 _FEW_CHANNELS = 8
-# Values of patches formed at a time.
+# Values of patches, and of copies and maps by rows, formed at a time.
 _PATCH_VALUES = 2**19
+_WIDE_VALUES = 2**24
 
 
 def conv(
@@ -59,6 +60,8 @@ def conv(
             [(pad, pad) for pad in padding],
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )
+    if x.shape[3] >= _FEW_CHANNELS and pooling == 1:
+        return _by_rows(x, kernel, padding)
     if any(padding):
         x = jnp.pad(x, ((0, 0), *((pad, pad) for pad in padding), (0, 0)))
     if x.shape[3] < _FEW_CHANNELS:
@@ -175,6 +178,36 @@ def _few_channels(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     patches = jnp.stack(planes).reshape(len(planes), -1)
     product = jnp.einsum("pm,pf->mf", patches, kernel.reshape(-1, n_features))
     return product.reshape(*shape, n_features)
+
+
+def _by_rows(x: jax.Array, kernel: jax.Array, padding: Sequence[int]) -> jax.Array:
+    rows, columns, n_channels, n_features = kernel.shape
+    # One product: the columns of a kernel are copies of the image, its rows more
+    # features, whose maps are moved and added. Half the values of patches of all taps.
+    weights = kernel.transpose(1, 2, 0, 3).reshape(columns * n_channels, -1)
+    top, left = padding
+    height = x.shape[1] + 2 * top - rows + 1
+    width = x.shape[2] + 2 * left - columns + 1
+
+    def product(x: jax.Array, weights: jax.Array) -> jax.Array:
+        x = jnp.pad(x, ((0, 0), (0, 0), (left, left), (0, 0)))
+        wide = jnp.concatenate([x[:, :, j : j + width] for j in range(columns)], axis=3)
+        maps = wide.reshape(-1, weights.shape[0]) @ weights
+        maps = maps.reshape(*wide.shape[:3], -1)
+        maps = jnp.pad(maps, ((0, 0), (top, top), (0, 0), (0, 0)))
+        parts = (
+            maps[:, i : i + height, :, i * n_features : (i + 1) * n_features]
+            for i in range(rows)
+        )
+        return sum(parts, start=jnp.zeros((), x.dtype))
+
+    block = max(1, _WIDE_VALUES // (x.shape[1] * width * sum(weights.shape)))
+    if block >= x.shape[0]:
+        return product(x, weights)
+    again = jax.checkpoint(product)
+    return jax.lax.map(
+        lambda image: again(image[None], weights)[0], x, batch_size=block
+    )
 
 
 def _many_channels(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:

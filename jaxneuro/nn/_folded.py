@@ -6,6 +6,7 @@ one target it is a single map of weights, whatever pyramid or Gaussian it stands
 """
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -18,9 +19,6 @@ from ._functional import Network
 from ._layers import activation
 
 __all__ = ["Folded", "fold"]
-
-# Below this many channels a product of patches has no use for whole rows.
-_FEW_CHANNELS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,12 +62,14 @@ class Folded:
                 f"x has shape {x.shape} but the network was made for "
                 f"(batch, {', '.join(map(str, module.shape))})."
             )
-        features = _features(module.core, variables["layers"], x)
+        maps = _maps(module.core, variables["layers"], x)
         if self.single:
-            weights = variables["weights"][None].astype(x.dtype)
-            y = (features * weights).sum((1, 2, 3))[:, None] + variables["bias"]
+            # Layer by layer: to stack them first would copy them all, twice.
+            parts = zip(maps, variables["weights"], strict=True)
+            read = [(m * w[None].astype(x.dtype)).sum((1, 2, 3)) for m, w in parts]
+            y = (jnp.stack(read).sum(0) + variables["bias"])[:, None]
         else:
-            y = module.readout(self.network.head)(features)
+            y = module.readout(self.network.head)(_stacked(maps, module.core.crop))
         return OUTPUTS[module.output](y)
 
     def narrow(self, variables: Any, target: jax.Array) -> tuple["Folded", dict]:
@@ -91,14 +91,16 @@ class Folded:
         """
         module = self.network.module(variables["network"])
         readout = module.readout(self.network.head)
-        dtype = variables["layers"][0]["bias"].dtype
+        core, layers = module.core, variables["layers"]
+        images = jnp.zeros((1, *module.shape), layers[0]["bias"].dtype)
+        shapes = jax.eval_shape(partial(_maps, core, layers), images)
+        nothing = [jnp.zeros(each.shape, each.dtype) for each in shapes]
 
-        def read(features: jax.Array) -> jax.Array:
-            return readout(features[None])[0, target]
+        def read(maps: list[jax.Array]) -> jax.Array:
+            return readout(_stacked(maps, core.crop))[0, target]
 
-        nothing = jnp.zeros(module.core.out_shape, dtype)
         bias, weights = jax.value_and_grad(read)(nothing)
-        own = {**variables, "weights": weights, "bias": bias[None, None]}
+        own = {**variables, "weights": [w[0] for w in weights], "bias": bias[None]}
         return dataclasses.replace(self, single=True), own
 
 
@@ -168,7 +170,7 @@ def _fold_layer(layer: Any) -> dict[str, jax.Array]:
     return {**folded, "bias": bias}
 
 
-def _features(core: ConvCore, layers: list[dict], x: jax.Array) -> jax.Array:
+def _maps(core: ConvCore, layers: list[dict], x: jax.Array) -> list[jax.Array]:
     o = dict(core.options)
     outputs: list[jax.Array] = []
     for layer, weights in zip(core.layers, layers, strict=True):
@@ -178,8 +180,7 @@ def _features(core: ConvCore, layers: list[dict], x: jax.Array) -> jax.Array:
         bend = _elu if layer.activation == "elu" else activation(layer.activation)
         x = bend(x)
         outputs.append(x)
-    kept = outputs if o["stack"] is None else outputs[o["stack"] :]
-    return _stacked(kept, core.crop)
+    return outputs if o["stack"] is None else outputs[o["stack"] :]
 
 
 def _convolved(layer: Any, weights: dict, x: jax.Array) -> jax.Array:
@@ -188,29 +189,7 @@ def _convolved(layer: Any, weights: dict, x: jax.Array) -> jax.Array:
         x = conv(x, weights["mix_in"])
         x = depthwise_conv(x, weights["depth"], padding=padding)
         return average_pool(conv(x, weights["mix_out"]), layer.pooling)
-    kernel = weights["kernel"]
-    on_cpu = jax.default_backend() == "cpu"
-    if on_cpu and layer.pooling == 1 and x.shape[3] >= _FEW_CHANNELS:
-        return _conv_by_rows(x, kernel, layer.pad)
-    return conv(x, kernel, padding=padding, pooling=layer.pooling)
-
-
-def _conv_by_rows(x: jax.Array, kernel: jax.Array, pad: int) -> jax.Array:
-    """Copy each pixel once per column of the kernel, not once per tap."""
-    rows, columns, _, n_features = kernel.shape
-    x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    n, height, width = x.shape[0], x.shape[1] - rows + 1, x.shape[2] - columns + 1
-    parts = [x[:, :, j : j + width] for j in range(columns)]
-    flat = jnp.concatenate(parts, axis=3).reshape(n, x.shape[1] * width, -1)
-    out = sum(
-        (
-            flat[:, i * width : (i + height) * width]
-            @ kernel[i].reshape(-1, n_features)
-            for i in range(rows)
-        ),
-        start=jnp.zeros((), x.dtype),
-    )
-    return out.reshape(n, height, width, n_features)
+    return conv(x, weights["kernel"], padding=padding, pooling=layer.pooling)
 
 
 @jax.custom_jvp
