@@ -3,7 +3,6 @@
 import dataclasses
 import time
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -20,6 +19,8 @@ __all__ = ["Control", "Plan", "run"]
 
 _MIN_GAIN = 1e-6  # a smaller improvement is none
 _CHUNK = 256  # units predicted at a time
+# One call takes at most so many steps, bytes of batches and seconds.
+_STEPS, _BYTES, _SECONDS = 32, 2**26, 1.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -128,19 +129,19 @@ def run(variables: Any, recipe: _step.Recipe, plan: Plan) -> tuple[Any, Control]
     saver = _Saver(plan, _task(variables, plan, size))
     (variables, opt, best), control = saver.resume((variables, opt, variables), control)
     held_out = _held_out(plan)
+    epochs = _Epochs(plan, recipe, size, n_steps)
     bar = meter(plan.n_epochs, show=plan.show_progress, desc="training", unit="epoch")
     with bar:
         bar.update(control.epoch)
         while control.epoch < plan.n_epochs and control.active.any():
-            steps = _epoch((variables, opt), control, recipe, plan, size, n_steps)
-            for variables, opt in steps:  # noqa: B007  # the last ones are kept
-                saver.tick((variables, opt, best), control)
-            best = _validate(variables, best, control, held_out, recipe, plan)
-            variables = _stop(variables, best, control, plan)
-            control.epoch, control.step = control.epoch + 1, 0
+            before = control.epoch
+            variables, opt = epochs.advance((variables, opt), control)
+            if control.epoch > before:
+                best = _validate(variables, best, control, held_out, recipe, plan)
+                variables = _stop(variables, best, control, plan)
+                bar.update(control.epoch - before)
+                bar.set_postfix_str(_text(control))
             saver.tick((variables, opt, best), control)
-            bar.update(1)
-            bar.set_postfix_str(_text(control))
         saver.tick((variables, opt, best), control, now=True)
     return (variables if held_out is None else best), control
 
@@ -164,51 +165,84 @@ def _start(n_members: int, n_steps: int, n_epochs: int) -> Control:
     )
 
 
-def _epoch(
-    state: tuple[Any, Any],
-    control: Control,
-    recipe: _step.Recipe,
-    plan: Plan,
-    size: int,
-    n_steps: int,
-) -> Iterator[tuple[Any, Any]]:
-    """Yield variables and the optimiser's state after each step of an epoch."""
-    epoch = control.epoch
-    order = np.stack(
-        [
-            _shuffled(units, key, epoch)[: n_steps * size]
-            for units, key in zip(plan.train_units, plan.keys, strict=True)
-        ]
-    )
-    scale = jnp.asarray(control.scale, plan.train.dtype)
-    variables, opt = state
-    for index in range(control.step, n_steps):
-        units = order[:, index * size : (index + 1) * size]
-        (variables, opt, active), value = _step.step(
-            (variables, opt, jnp.asarray(control.active)),
-            scale,
-            plan.train.fetch(units, plan.targets),
+class _Epochs:
+    """Takes the steps of the epochs, as many at a time as the host need not see."""
+
+    def __init__(
+        self, plan: Plan, recipe: _step.Recipe, size: int, n_steps: int
+    ) -> None:
+        self.plan, self.recipe, self.size, self.n_steps = plan, recipe, size, n_steps
+        self.room, self.pace = 0, np.inf  # steps of a call, seconds of a step
+        self.epoch, self.order = -1, np.empty(0)  # units of all steps of an epoch
+        self.taken = 0  # steps of the last call
+
+    def advance(self, state: tuple[Any, Any], control: Control) -> tuple[Any, Any]:
+        """Take some steps, to the end of the epoch at most where it is validated."""
+        plan, first = self.plan, control.epoch * self.n_steps + control.step
+        last = control.epoch + 1 if plan.validation is not None else plan.n_epochs
+        numbers = np.arange(first, last * self.n_steps)
+        batches = self._batches(numbers)
+        start = time.monotonic()
+        (variables, opt, _), losses = _step.steps(
+            (*state, jnp.asarray(control.active)),
+            jnp.asarray(control.scale, plan.train.dtype),
+            batches,
             plan.keys,
-            jnp.asarray(epoch * n_steps + index, jnp.int32),
-            recipe=recipe,
+            jnp.asarray(first, jnp.int32),
+            jnp.asarray(self.taken, jnp.int32),
+            recipe=self.recipe,
         )
-        control.losses[:, index] = value
-        failed = control.active & ~np.asarray(active)
+        losses = np.asarray(losses)[:, : self.taken]
+        self.pace = (time.monotonic() - start) / self.taken
+        for number, loss in zip(numbers, losses.T, strict=False):
+            if control.active.any():
+                self._note(control, int(number), loss)
+        return variables, opt
+
+    def _batches(self, numbers: np.ndarray) -> Any:
+        """Gather what the next steps see, in arrays of a fixed number of steps."""
+        one = self._fetch(int(numbers[0]))
+        if not self.room:
+            n_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(one))
+            epochs = 1 if self.plan.validation is not None else self.plan.n_epochs
+            most = min(_STEPS, epochs * self.n_steps)
+            self.room = int(np.clip(_BYTES // n_bytes, 1, most))
+        most = min(self.room, numbers.size)
+        self.taken = int(np.clip(_SECONDS / self.pace, 1, most))
+        rest = [self._fetch(int(number)) for number in numbers[1 : self.taken]]
+        unused = [one] * (self.room - self.taken)
+        return jax.tree.map(lambda *leaves: np.stack(leaves), one, *rest, *unused)
+
+    def _fetch(self, number: int) -> Any:
+        epoch, index = divmod(number, self.n_steps)
+        if epoch != self.epoch:
+            members = zip(self.plan.train_units, self.plan.keys, strict=True)
+            length = self.n_steps * self.size
+            order = [_shuffled(units, key, epoch)[:length] for units, key in members]
+            self.epoch, self.order = epoch, np.stack(order)
+        units = self.order[:, index * self.size : (index + 1) * self.size]
+        return self.plan.train.fetch(units, self.plan.targets)
+
+    def _note(self, control: Control, number: int, loss: np.ndarray) -> None:
+        """Write down the losses of a step, and who failed in it."""
+        epoch, index = divmod(number, self.n_steps)
+        control.losses[:, index] = loss
+        failed = control.active & np.isnan(loss)
         if failed.any():
             control.failed_epoch = np.where(failed, epoch, control.failed_epoch)
-            control.active = np.asarray(active)
+            control.active = control.active & ~failed
             warnings.warn(
                 f"the loss or its gradient was not finite in epoch {epoch} for member "
                 f"{', '.join(map(str, np.flatnonzero(failed)))}; its training stopped "
                 "and its variables are those before: check the data for outliers and "
                 "lower the learning rate.",
                 RuntimeWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
-        control.step = index + 1
-        yield variables, opt
-    mean = control.losses.mean(1)
-    control.train_loss[control.active, epoch] = mean[control.active]
+        control.epoch, control.step = divmod(number + 1, self.n_steps)
+        if control.step == 0:
+            mean = control.losses.mean(1)
+            control.train_loss[control.active, epoch] = mean[control.active]
 
 
 def _shuffled(units: np.ndarray, key: jax.Array, epoch: int) -> np.ndarray:
@@ -236,7 +270,7 @@ def _validate(
     recipe: _step.Recipe,
     plan: Plan,
 ) -> Any:
-    """Note the loss on held-out units and keep the best variables of each member."""
+    """Note the loss after an epoch on held-out units and keep each member's best."""
     if held_out is None or plan.validation is None:
         return variables
     parts = []
@@ -247,14 +281,14 @@ def _validate(
         parts.append([np.asarray(a).reshape(n) for a in (guess, y, weight)])
     whole = [np.concatenate(column, axis=1) for column in zip(*parts, strict=True)]
     loss = np.asarray(_step.score(*whole, recipe=recipe))
-    trained = control.active
-    control.validation_loss[trained, control.epoch] = loss[trained]
+    trained, epoch = control.active, control.epoch - 1
+    control.validation_loss[trained, epoch] = loss[trained]
     value = loss
     if plan.stop_on == "correlation":
         value = np.asarray(jax.vmap(correlation_loss)(*map(jnp.asarray, whole)))
     better = trained & (value < control.best - _MIN_GAIN)
     control.best = np.where(better, value, control.best)
-    control.best_epoch = np.where(better, control.epoch, control.best_epoch)
+    control.best_epoch = np.where(better, epoch, control.best_epoch)
     control.since = np.where(better, 0, control.since + 1)
     return _chosen(better, variables, best)
 

@@ -11,7 +11,7 @@ import optax
 
 from ..core.members import over_members
 
-__all__ = ["Recipe", "initial", "predict", "score", "split", "step"]
+__all__ = ["Recipe", "initial", "predict", "score", "split", "steps"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,16 +93,20 @@ def initial(variables: Any, *, recipe: Recipe) -> Any:
 
 
 @partial(jax.jit, static_argnames="recipe")
-def step(
+def steps(
     state: tuple[Any, Any, jax.Array],
     scale: jax.Array,
-    batch: tuple[Any, jax.Array, jax.Array],
+    batches: tuple[Any, jax.Array, jax.Array],
     keys: jax.Array,
-    count: jax.Array,
+    first: jax.Array,
+    n: jax.Array,
     *,
     recipe: Recipe,
 ) -> tuple[tuple[Any, Any, jax.Array], jax.Array]:
-    """Move all members that are still being trained.
+    """Move all members that are still being trained, several times.
+
+    One call for several steps keeps the memory in which they compute: a new call has
+    to be given it page by page.
 
     Parameters
     ----------
@@ -111,12 +115,14 @@ def step(
         more, and stays as it was before.
     scale : array (n_members,)
         Factor of the learning rate.
-    batch : X, Y, weight
-        Of each member.
+    batches : X, Y, weight
+        Of each step and member; only the first `n` steps count.
     keys : key array (n_members,)
         Of each member.
-    count : int array ()
-        Number of the step, to draw anew.
+    first : int array ()
+        Number of the first step, to draw anew.
+    n : int array ()
+        How many steps.
     recipe : Recipe
         The training.
 
@@ -124,9 +130,32 @@ def step(
     -------
     state
         As it came, moved.
-    array (n_members,)
-        Loss before the step, without the penalty; NaN where it failed.
+    array (n_members, steps)
+        Loss before each step, without the penalty; NaN where it failed, 0 for those
+        that are not trained.
     """
+
+    def body(i: jax.Array, carry: tuple) -> tuple:
+        state, losses = carry
+        batch = jax.tree.map(
+            lambda leaf: jax.lax.dynamic_index_in_dim(leaf, i, keepdims=False), batches
+        )
+        state, value = _step(state, scale, batch, keys, first + i, recipe)
+        return state, losses.at[:, i].set(value)
+
+    losses = jnp.zeros((scale.shape[0], batches[1].shape[0]), scale.dtype)
+    return jax.lax.fori_loop(jnp.zeros_like(n), n, body, (state, losses))
+
+
+def _step(
+    state: tuple[Any, Any, jax.Array],
+    scale: jax.Array,
+    batch: tuple[Any, jax.Array, jax.Array],
+    keys: jax.Array,
+    count: jax.Array,
+    recipe: Recipe,
+) -> tuple[tuple[Any, Any, jax.Array], jax.Array]:
+    """Move all members that are still being trained, once."""
 
     def moved(variables, opt, factor, batch, key):
         params, rest = split(variables)
