@@ -49,6 +49,7 @@ _N_LAGS, _N_ITER = 100, 7
 _SHARES = (-1.0, 0.9)  # further steps would leave some voxels without a solution
 _GRID = np.tanh(np.linspace(-2.6, 2.6, 401))  # -0.989 to 0.989
 _N_NODES = 1024
+_STRETCH = 6  # lags
 
 
 @struct
@@ -283,13 +284,7 @@ def estimate(sums: jax.Array, m: Moments) -> jax.Array:
     first = dot(m.near, sums / sums[:1])
 
     def onward(gamma: jax.Array) -> jax.Array:
-        ar = levinson(gamma)
-
-        def one(recent: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
-            new = jnp.sum(ar * recent, axis=0)
-            return jnp.concatenate([new[None], recent[:-1]]), new
-
-        tail = jax.lax.scan(one, gamma[:0:-1], length=m.far.shape[1])[1]
+        tail = _continued(levinson(gamma), gamma[1:], m.far.shape[1])
         return first - dot(m.far, tail)
 
     def step(_: int, state: tuple) -> tuple:
@@ -307,3 +302,32 @@ def estimate(sums: jax.Array, m: Moments) -> jax.Array:
     state = (start, start, start - first)
     ar = levinson(jax.lax.fori_loop(1, _N_ITER, step, state)[0])
     return stationary(dot(m.unbias[:, :-1], ar) + m.unbias[:, -1:])
+
+
+def _continued(ar: jax.Array, gamma: jax.Array, n_lags: int) -> jax.Array:
+    """Continue autocovariances (order, n_targets) by the model, to `n_lags` more.
+
+    Stretch by stretch: what the values before one make of each of its own is the same
+    for all stretches, and few steps in a row are left.
+    """
+    order, length = ar.shape[0], max(ar.shape[0], _STRETCH)
+
+    # The last values one by one, newest first: moving them costs nothing.
+    def one(recent: tuple, _: None) -> tuple[tuple, jax.Array]:
+        new = ar[0][None] * recent[0]
+        for i in range(1, order):
+            new = new + ar[i][None] * recent[i]
+        return (new, *recent[:-1]), new
+
+    def stretch(recent: tuple, _: None) -> tuple[tuple, jax.Array]:
+        new = response[:, 0] * recent[0][None]
+        for i in range(1, order):
+            new = new + response[:, i] * recent[i][None]
+        return tuple(new[length - 1 - i] for i in range(order)), new
+
+    units = jnp.eye(order, dtype=ar.dtype)[:, :, None]
+    units = tuple(jnp.broadcast_to(units, (order, *ar.shape)))
+    response = jax.lax.scan(one, units, length=length)[1]  # (length, order, n)
+    count = -(-n_lags // length)
+    parts = jax.lax.scan(stretch, tuple(gamma[::-1]), length=count)[1]
+    return parts.reshape(-1, ar.shape[1])[:n_lags]
