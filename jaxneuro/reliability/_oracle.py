@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 
 from ..core.struct import struct
 from ._cube import (
+    Repeats,
     cube,
     defined,
     mean_known,
@@ -17,6 +18,7 @@ from ._cube import (
     root,
     spread,
     sums,
+    sums_of,
     variance_known,
 )
 
@@ -93,12 +95,12 @@ def oracle_correlation(responses: ArrayLike, *, missing: str = "skip") -> jax.Ar
     >>> oracle_correlation(r).round(3).tolist()
     [0.8]
     """
-    return defined("oracle", _leave_one_out(cube(responses, missing)), _CONSTANT)
+    found = _leave_one_out(sums_of(cube(responses, missing)))
+    return defined("oracle", found, _CONSTANT)
 
 
 @jax.jit
-def _leave_one_out(responses: jax.Array) -> jax.Array:
-    s = sums(responses)
+def _leave_one_out(s: Repeats) -> jax.Array:
     used = s.n > 1
     n, total, square = (jnp.where(used, part, 0) for part in (s.n, s.total, s.square))
     others = jnp.where(used, n - 1, 1)
