@@ -423,6 +423,41 @@ np.savez(sys.argv[2], fit.train_loss, fit.validation_loss,
 """
 
 
+class Disk:
+    """Stimuli that are read as from a disk, which fails when it was read enough."""
+
+    chunks = True
+
+    def __init__(self, x, n_reads=10**9):
+        self.x, self.shape, self.dtype = x, x.shape, x.dtype
+        self.n_done, self.n_reads = 0, n_reads
+
+    def __getitem__(self, key):
+        self.n_done += 1
+        if self.n_done > self.n_reads:
+            raise OSError("the disk is gone")
+        return self.x[key]
+
+
+def test_broken_training_ends_with_the_same_parameters(data, dtype, tmp_path):
+    X, Y = data
+    options = {"loss": "gaussian", "optimizer": optax.adam(0.1), "n_epochs": 6}
+    options |= {"key": jax.random.key(1), "validation": 0.25, "patience": 3}
+    train = partial(nn.train, linear, start(5, 3, dtype), batch_size=16, **options)
+    disk, state = Disk(X), tmp_path / "state"
+    whole = train(disk, Y)
+    kept = {"checkpoint": state, "checkpoint_every": 0.0}
+    with pytest.raises(OSError, match="the disk is gone"):
+        train(Disk(X, 2 * disk.n_done // 3), Y, **kept)
+    assert any(state.glob("state_*"))
+    rest = Disk(X)
+    resumed = train(rest, Y, **kept)
+    assert rest.n_done < disk.n_done
+    for name in ("variables", "train_loss", "validation_loss", "best_epoch"):
+        jax.tree.map(assert_array_equal, getattr(resumed, name), getattr(whole, name))
+
+
+@pytest.mark.slow
 def test_killed_training_ends_with_the_same_parameters(tmp_path):
     def command(name, pause=0, checkpoint=""):
         result = str(tmp_path / f"{name}.npz")
