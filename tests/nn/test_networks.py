@@ -58,6 +58,20 @@ def test_convolution(rng, dtype, tol, channels, size, pooling, method):
     assert_allclose(got, expected, rtol=tol["rtol"], atol=10 * tol["atol"])
 
 
+def test_convolution_of_few_images_at_a_time(rng, dtype, tol, monkeypatch):
+    x = jnp.asarray(rng.standard_normal((5, 6, 7, 8)), dtype)
+    kernel = jnp.asarray(rng.standard_normal((3, 2, 8, 4)), dtype)
+
+    def total(x, kernel):
+        return jnp.sin(_conv.conv(x, kernel, padding=(1, 0), method="gemm")).sum()
+
+    whole = jax.value_and_grad(total, (0, 1))(x, kernel)
+    monkeypatch.setattr(_conv, "_WIDE_VALUES", 3000)  # two images
+    parts = jax.value_and_grad(total, (0, 1))(x, kernel)
+    tol = {"rtol": 10 * tol["rtol"], "atol": 10 * tol["atol"]}
+    jax.tree.map(lambda a, b: assert_allclose(a, b, **tol), parts, whole)
+
+
 def test_depthwise_convolution(rng, dtype, tol):
     x = rng.standard_normal((2, 9, 7, 3)).astype(dtype)
     kernel = rng.standard_normal((3, 3, 3)).astype(dtype)
