@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
 
 import jaxneuro as jn
 
@@ -35,6 +35,41 @@ def make(**options):
     return jn.TRF(tmin=0.0, tmax=0.3, sfreq=10, dtype="float64", **options)
 
 
+PROTOCOL = {
+    "check_complex_data",
+    "check_dict_unchanged",
+    "check_estimator_cloneable",
+    "check_estimator_sparse_array",
+    "check_estimators_empty_data_messages",
+    "check_estimators_nan_inf",
+    "check_estimators_pickle",
+    "check_estimators_unfitted",
+    "check_fit1d",
+    "check_get_params_invariance",
+    "check_methods_subset_invariance",
+    "check_mixin_order",
+    "check_n_features_in",
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_pipeline_consistency",
+    "check_requires_y_none",
+    "check_set_params",
+    "check_supervised_y_2d",
+}
+
+
+def test_scikit_learn_protocol():
+    """The checks that look at the interface, on few shapes."""
+    done = set()
+    for model, check in estimator_checks_generator(jn.TRF(0, 0, 1.0, dtype="float64")):
+        name = getattr(check, "func", check).__name__
+        if name in PROTOCOL:
+            check(model)
+            done.add(name)
+    assert done == PROTOCOL
+
+
+@pytest.mark.slow
 def test_scikit_learn_checks():
     check_estimator(jn.TRF(0, 0, 1.0, dtype="float64"))
 
