@@ -20,7 +20,7 @@ __all__ = ["Control", "Plan", "run"]
 _MIN_GAIN = 1e-6  # a smaller improvement is none
 _CHUNK = 256  # units predicted at a time
 # One call takes at most so many steps, bytes of batches and seconds.
-_STEPS, _BYTES, _SECONDS = 32, 2**26, 1.0
+_STEPS, _BYTES, _SECONDS = 32, 2**24, 1.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -173,6 +173,7 @@ class _Epochs:
     ) -> None:
         self.plan, self.recipe, self.size, self.n_steps = plan, recipe, size, n_steps
         self.room, self.pace = 0, np.inf  # steps of a call, seconds of a step
+        self.held: Any = None  # what the steps of a call see
         self.epoch, self.order = -1, np.empty(0)  # units of all steps of an epoch
         self.taken = 0  # steps of the last call
 
@@ -200,18 +201,24 @@ class _Epochs:
         return variables, opt
 
     def _batches(self, numbers: np.ndarray) -> Any:
-        """Gather what the next steps see, in arrays of a fixed number of steps."""
-        one = self._fetch(int(numbers[0]))
-        if not self.room:
-            n_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(one))
+        """Gather what the next steps see, in the same arrays for every call."""
+        batch = self._fetch(int(numbers[0]))
+        if self.held is None:
+            n_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(batch))
             epochs = 1 if self.plan.validation is not None else self.plan.n_epochs
             most = min(_STEPS, epochs * self.n_steps)
             self.room = int(np.clip(_BYTES // n_bytes, 1, most))
+            self.held = jax.tree.map(
+                lambda leaf: np.zeros((self.room, *leaf.shape), leaf.dtype), batch
+            )
         most = min(self.room, numbers.size)
         self.taken = int(np.clip(_SECONDS / self.pace, 1, most))
-        rest = [self._fetch(int(number)) for number in numbers[1 : self.taken]]
-        unused = [one] * (self.room - self.taken)
-        return jax.tree.map(lambda *leaves: np.stack(leaves), one, *rest, *unused)
+        held = jax.tree.leaves(self.held)
+        for i, number in enumerate(numbers[: self.taken]):
+            batch = self._fetch(int(number)) if i else batch
+            for whole, leaf in zip(held, jax.tree.leaves(batch), strict=True):
+                whole[i] = leaf
+        return self.held
 
     def _fetch(self, number: int) -> Any:
         epoch, index = divmod(number, self.n_steps)
