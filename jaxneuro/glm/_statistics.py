@@ -121,8 +121,9 @@ def judge(
         tail_table(dtype, dof=d, dof_num=q, inflation=i, compat=compat)
         for d, q, i in zip(dof, dof_num or (None,) * len(dof), inflation, strict=True)
     )
-    if not dof_num and len(set(zip(dof, inflation, strict=True))) == 1:
-        tables = tables[:1]
+    if not dof_num:
+        same = len(set(zip(dof, inflation, strict=True))) == 1
+        tables = tables[:1] if same else (jax.tree.map(_stacked, *tables),)
     kernel = partial(block, tables, dof_num=dof_num, compat=compat)
     parts = map_targets(kernel, arrays, dtype=dtype, bytes_each=bytes_each)
     names = ("effect", "variance", "stat", "p_value", "z_score", "neg_log10_p")
@@ -136,6 +137,10 @@ def judge(
         compat=compat,
         **found,
     )
+
+
+def _stacked(*arrays: jax.Array) -> jax.Array:
+    return jnp.stack(arrays)
 
 
 def effects(
@@ -280,7 +285,7 @@ def judged(
     Parameters
     ----------
     tables : tuple of TailTable
-        Of each contrast, or one for all.
+        Of each F contrast, or one for all of t, which may have an axis of contrasts.
     effect, variance : array
         As in :class:`Contrast`.
     dof_num : tuple of int
@@ -300,7 +305,9 @@ def judged(
     else:
         size = jnp.asarray(dof_num, effect.dtype)[:, None]
         stat = jnp.sum(effect**2, axis=1) / size / safe
-    if len(tables) == 1:
+    if not dof_num and tables[0].scale.ndim:
+        found = jax.lax.map(lambda each: read_tails(*each), (stat, tables[0]))
+    elif len(tables) == 1:
         found = read_tails(stat, tables[0])
     else:
         each = [read_tails(one, table) for one, table in zip(stat, tables, strict=True)]
