@@ -1,5 +1,7 @@
 """Held-out scores from moments against scores of explicit predictions."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -40,6 +42,9 @@ PENALTIES = {
 }
 
 
+METHODS = ("eigh", "cholesky")
+
+
 def as_matrix(penalty, n):
     if penalty is None:
         return np.eye(n)
@@ -54,10 +59,15 @@ def data(rng, dtype, n_features):
     return X.astype(dtype), Y.astype(dtype)
 
 
-@pytest.mark.parametrize("size", N_FEATURES)
-@pytest.mark.parametrize("method", ["eigh", "cholesky"])
-@pytest.mark.parametrize("metric", ORACLES)
-@pytest.mark.parametrize("kind", PENALTIES)
+# Every pair of choices, in half of their combinations; the other half is slow.
+CHOICES = [list(enumerate(c)) for c in (N_FEATURES, METHODS, ORACLES, PENALTIES)]
+CASES = [
+    pytest.param(*names, marks=[pytest.mark.slow] if sum(places) % 2 else [])
+    for places, names in (zip(*case, strict=True) for case in product(*CHOICES))
+]
+
+
+@pytest.mark.parametrize(("size", "method", "metric", "kind"), CASES)
 def test_equals_scores_of_predictions(rng, dtype, tol, size, method, metric, kind):
     n_features = N_FEATURES[size]
     X, Y = data(rng, dtype, n_features)
