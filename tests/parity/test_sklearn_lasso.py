@@ -1,5 +1,7 @@
 """Receptive fields of random binary images beside scikit-learn, voxel by voxel."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -9,6 +11,7 @@ from jaxneuro import linear
 from jaxneuro.core import folds
 
 N, SIDE, N_VOXELS = 1430, 10, 200
+SLOW = partial(pytest.param, marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +30,12 @@ def voxels():
     return images, (bold - bold.mean(0)) / bold.std(0), fields
 
 
+@pytest.mark.parametrize("n_compared", [40, SLOW(N_VOXELS)])
 @pytest.mark.usefixtures("x64")
-def test_least_angle_search_is_the_same(voxels):
+def test_least_angle_search_is_the_same(voxels, n_compared):
     X, Y, _ = voxels
     result = linear.lasso_lars_cv(X, Y, folds.kfold(N, 5), max_iter=10)
-    for t in range(N_VOXELS):
+    for t in range(n_compared):
         theirs = LassoLarsCV(max_iter=10).fit(X, Y[:, t])
         assert_allclose(result.fit.alpha[t], theirs.alpha_, rtol=1e-9)
         assert_allclose(result.fit.coef[:, t], theirs.coef_, rtol=1e-9, atol=1e-11)
@@ -52,10 +56,11 @@ def test_least_angle_search_in_single_precision(voxels):
     assert_allclose(single.fit.coef[:, :50], coef, atol=3e-6)
 
 
+@pytest.mark.parametrize("n_targets", [3, SLOW(12)])
 @pytest.mark.usefixtures("x64")
-def test_search_is_the_same_and_its_objective_no_worse(voxels):
+def test_search_is_the_same_and_its_objective_no_worse(voxels, n_targets):
     X, Y, _ = voxels
-    Y = Y[:, :12]
+    Y = Y[:, :n_targets]
     result = linear.lasso_cv(X, Y, folds.kfold(N, 5))
     assert np.asarray(result.converged).all()
 
@@ -63,7 +68,7 @@ def test_search_is_the_same_and_its_objective_no_worse(voxels):
         error = Y[:, t] - X @ coef - intercept
         return error @ error / (2 * N) + alpha * np.abs(coef).sum()
 
-    for t in range(12):
+    for t in range(n_targets):
         theirs = LassoCV(cv=5, tol=1e-8, max_iter=10000).fit(X, Y[:, t])
         assert_allclose(result.fit.alpha[t], theirs.alpha_, rtol=1e-9)
         assert_allclose(result.fit.coef[:, t], theirs.coef_, atol=1e-6)
