@@ -181,7 +181,7 @@ class _Epochs:
         """Take some steps, to the end of the epoch at most where it is validated."""
         plan, first = self.plan, control.epoch * self.n_steps + control.step
         last = control.epoch + 1 if plan.validation is not None else plan.n_epochs
-        numbers = np.arange(first, last * self.n_steps)
+        numbers = np.arange(first, min(last * self.n_steps, first + _STEPS))
         batches = self._batches(numbers)
         start = time.monotonic()
         (variables, opt, _), losses = _step.steps(
