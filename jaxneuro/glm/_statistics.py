@@ -121,9 +121,10 @@ def judge(
         tail_table(dtype, dof=d, dof_num=q, inflation=i, compat=compat)
         for d, q, i in zip(dof, dof_num or (None,) * len(dof), inflation, strict=True)
     )
-    if not dof_num:
-        same = len(set(zip(dof, inflation, strict=True))) == 1
-        tables = tables[:1] if same else (jax.tree.map(_stacked, *tables),)
+    if not dof_num and len(set(zip(dof, inflation, strict=True))) == 1:
+        tables = tables[:1]
+    elif not dof_num:
+        tables = (jax.tree.map(lambda *columns: jnp.stack(columns), *tables),)
     kernel = partial(block, tables, dof_num=dof_num, compat=compat)
     parts = map_targets(kernel, arrays, dtype=dtype, bytes_each=bytes_each)
     names = ("effect", "variance", "stat", "p_value", "z_score", "neg_log10_p")
@@ -137,10 +138,6 @@ def judge(
         compat=compat,
         **found,
     )
-
-
-def _stacked(*arrays: jax.Array) -> jax.Array:
-    return jnp.stack(arrays)
 
 
 def effects(

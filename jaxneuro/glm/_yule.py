@@ -312,17 +312,18 @@ def _continued(ar: jax.Array, gamma: jax.Array, n_lags: int) -> jax.Array:
     """
     order, length = ar.shape[0], max(ar.shape[0], _STRETCH)
 
+    def combined(weights: list, recent: list | tuple) -> jax.Array:
+        parts = [w * r for w, r in zip(weights, recent, strict=True)]
+        return sum(parts[1:], start=parts[0])
+
     # The last values one by one, newest first: moving them costs nothing.
     def one(recent: tuple, _: None) -> tuple[tuple, jax.Array]:
-        new = ar[0][None] * recent[0]
-        for i in range(1, order):
-            new = new + ar[i][None] * recent[i]
+        new = combined([ar[i][None] for i in range(order)], recent)
         return (new, *recent[:-1]), new
 
     def stretch(recent: tuple, _: None) -> tuple[tuple, jax.Array]:
-        new = response[:, 0] * recent[0][None]
-        for i in range(1, order):
-            new = new + response[:, i] * recent[i][None]
+        weights = [response[:, i] for i in range(order)]
+        new = combined(weights, [value[None] for value in recent])
         return tuple(new[length - 1 - i] for i in range(order)), new
 
     units = jnp.eye(order, dtype=ar.dtype)[:, :, None]
