@@ -58,22 +58,31 @@ def sums_of(responses: jax.Array | np.ndarray) -> Repeats:
     """Sum each stimulus over its repeats, where the responses are.
 
     In host memory and without gaps that is quicker than handing them over, and nothing
-    is compiled for their shape.
+    is compiled for their shape. A level is taken off only where a target's sum of
+    squares would lose more than three bits to it. The number of repeats may then be
+    one for all, (1, 1).
     """
-    if isinstance(responses, np.ndarray):
-        first = responses[0]
-        shift = first[0] + (first - first[:1]).mean(axis=0)
-        total, square, moved = (np.zeros_like(first) for _ in range(3))
-        with np.errstate(invalid="ignore", over="ignore"):
+    if not isinstance(responses, np.ndarray):
+        return _sums(responses)
+    first = responses[0]
+    shift = np.zeros_like(first[0])
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = responses.sum(axis=0)
+        square = np.einsum("rst,rst->st", responses, responses)
+        each = square.sum(axis=0)
+        rest = each - total.sum(axis=0) ** 2 / (len(responses) * len(first))
+        if not np.all((8 * rest > each) | (each == 0)):
+            shift = first[0] + (first - first[:1]).mean(axis=0)
+            total, square, moved = (np.zeros_like(first) for _ in range(3))
             for repeat in responses:
                 np.subtract(repeat, shift[None], out=moved)
                 total += moved
                 np.square(moved, out=moved)
                 square += moved
-        n = np.full_like(first, len(responses))
-        if not np.isnan(total).any():
-            return Repeats(n=n, total=total, square=square, shift=shift)  # type: ignore[arg-type]  # arrays of either kind
-    return _sums(responses)
+    if np.isnan(total).any():
+        return _sums(responses)
+    n = np.full((1, 1), len(responses), first.dtype)
+    return Repeats(n=n, total=total, square=square, shift=shift)  # type: ignore[arg-type]  # arrays of either kind
 
 
 def sums(responses: jax.Array) -> Repeats:

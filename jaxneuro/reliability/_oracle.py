@@ -101,8 +101,9 @@ def oracle_correlation(responses: ArrayLike, *, missing: str = "skip") -> jax.Ar
 
 @jax.jit
 def _leave_one_out(s: Repeats) -> jax.Array:
-    used = s.n > 1
-    n, total, square = (jnp.where(used, part, 0) for part in (s.n, s.total, s.square))
+    n = jnp.broadcast_to(s.n, s.total.shape)
+    used = n > 1
+    n, total, square = (jnp.where(used, part, 0) for part in (n, s.total, s.square))
     others = jnp.where(used, n - 1, 1)
     # The mean of the others, (total - r) / others, summed over a stimulus's repeats.
     cross = (total**2 - square) / others
