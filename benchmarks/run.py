@@ -30,6 +30,7 @@ from cases import ROOMS, Case, Peer, load
 OURS = "jaxneuro"
 LONG = 30.0  # seconds; a side slower than this runs once
 SHORT = 0.05  # seconds; a side is called until it has taken these, and averaged
+REST = 0.3  # seconds before a side: threads of the one before spin for a while
 BUDGET = 60.0  # seconds of repeats per case and dtype
 MEGA = 1e6
 DTYPES = ("float32", "float64")
@@ -82,6 +83,7 @@ def time_case(case: Case, size: str, dtype: str, repeats: int) -> dict:
             break
         for name, run in runs.items():
             if first[name] < LONG or name == OURS:
+                time.sleep(REST)
                 warm[name].append(warm_time(run, data))
     errors = {
         peer.name: peer.error(data, results[OURS], results[peer.name])

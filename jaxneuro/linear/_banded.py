@@ -1,6 +1,5 @@
 """Ridge regression with one penalty per band of features and target."""
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -13,13 +12,14 @@ from ..core.partition import band_numbers
 from ..core.progress import track
 from ..core.ridge import CVFit
 from ._bands import check_gammas, sample_gammas
-from ._factor import FoldFactor, fold_factor, whole
-from ._mix import Mix, mix
+from ._block import solve_block
+from ._factor import fold_factor, whole
+from ._mix import mix
 from ._records import LinearFit
 from ._ridge import fits_dual
 from ._ridge_cv import fold_number
-from ._rows import Options, Rows, arrange
-from ._score import score_block, solve_block
+from ._rows import Options, arrange
+from ._score import apart, score_block
 from ._screen import Data, best_of, screen, weighed
 from ._targets import checked, over_targets, tile_width
 
@@ -170,18 +170,6 @@ def _prepare(
     return Data(rows, Y, dtype, numbers, grid, options, batch_size)
 
 
-@partial(jax.jit, static_argnames="options")
-def _best_by_folds(
-    rows: Rows,
-    factor: FoldFactor,
-    mixture: Mix | None,
-    Y: jax.Array,
-    alphas: jax.Array,
-    options: Options,
-) -> tuple[jax.Array, jax.Array]:
-    return best_of(score_block(rows, factor, mixture, Y, alphas, options), alphas)
-
-
 def _compare(
     data: Data, gammas: np.ndarray, show: bool
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -202,9 +190,10 @@ def _compare(
             relative=relative,
             like=mixture,
         )
+        parts = apart(factor, mixture)
         found = over_targets(
-            lambda Y, _, rows=rows, factor=factor, mixture=mixture: _best_by_folds(
-                rows, factor, mixture, Y, alphas, data.options
+            lambda Y, _, rows=rows, parts=parts: best_of(
+                score_block(rows, *parts, Y, alphas, data.options), alphas
             ),
             data.Y,
             data.dtype,

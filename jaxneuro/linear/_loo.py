@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from ..core import search
 from ..core.linalg import dot
 from ..core.score import _ratio
+from ._block import Block, center_block, cross_total, solve_turned
 from ._factor import Whole, shrinkage
 from ._rows import Options, Rows
-from ._score import Block, center_block, cross_total, solve
 
 __all__ = ["closed_block", "closed_scores", "gcv_of_products", "products"]
 
@@ -47,7 +47,8 @@ def closed_scores(
     array (1, n_alphas, n_targets)
         Scores; R2 is relative to the error of the mean under the same scheme.
     """
-    return _scores(rows, center_block(rows, Y, options), final, alphas, options, scheme)
+    y, _, z = _turned(rows, final, Y, options)
+    return _scores(rows, y, z, final, alphas, options, scheme)
 
 
 @partial(jax.jit, static_argnames=("scheme", "options"))
@@ -72,16 +73,26 @@ def closed_block(
     coef, intercept, scores, alpha, defined : array
         As in :class:`LinearFit` and :class:`CVFit`.
     """
-    block = center_block(rows, Y, options)
-    scores = _scores(rows, block, final, alphas, options, scheme)
+    y, block, z = _turned(rows, final, Y, options)
+    scores = _scores(rows, y, z, final, alphas, options, scheme)
     index, defined = search.choose(alphas, scores)
-    coef, intercept = solve(rows, block, final, alphas[index], options)
+    coef, intercept = solve_turned(rows, block, final, z, alphas[index])
     return coef, intercept, scores, alphas[index], defined
+
+
+def _turned(
+    rows: Rows, final: Whole, Y: jax.Array, options: Options
+) -> tuple[jax.Array, Block, jax.Array]:
+    """Targets about their mean, the block that they came in, and their coordinates."""
+    block = center_block(rows, Y, options)
+    y = block.around_mean(rows).reshape(rows.root.size, -1)
+    return y, block, dot(final.basis, y)
 
 
 def _scores(
     rows: Rows,
-    block: Block,
+    y: jax.Array,
+    z: jax.Array,
     final: Whole,
     alphas: jax.Array,
     options: Options,
@@ -89,8 +100,6 @@ def _scores(
 ) -> jax.Array:
     root = rows.root.reshape(-1, 1)
     weight = root[:, 0] ** 2
-    y = block.around_mean(rows).reshape(weight.size, -1)
-    z = dot(final.basis, y)
     if scheme == "gcv":
         return _gcv(rows, final, (y**2).sum(0), z, alphas, options)
     assert final.gain is not None  # found for a grid

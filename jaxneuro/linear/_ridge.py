@@ -7,10 +7,10 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ..core import check
+from ._block import solve_block
 from ._factor import whole
 from ._records import LinearFit
 from ._rows import Options, arrange
-from ._score import solve_block
 from ._targets import Writable, checked, each_alpha, over_targets
 
 __all__ = ["METHODS", "check_out", "fits_dual", "ridge"]

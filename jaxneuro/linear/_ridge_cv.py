@@ -10,13 +10,14 @@ from jax.typing import ArrayLike
 
 from ..core import check, folds, search
 from ..core.ridge import CVFit
+from ._block import solve_block
 from ._factor import Whole, fold_factor, whole
 from ._loo import closed_block, closed_scores
 from ._mix import mix
 from ._records import LinearFit
 from ._ridge import METHODS, check_out, fits_dual
 from ._rows import Options, Rows, arrange
-from ._score import score_block, search_block, solve_block
+from ._score import apart, score_block, search_block
 from ._targets import Writable, checked, over_targets, tile_width
 
 __all__ = ["fold_number", "ridge_cv"]
@@ -182,13 +183,18 @@ def _by_folds(
     factor = fold_factor(rows, strengths, options, inverse=inverse)
     relative = options.metric == "correlation"
     mixture = mix(factor, grid, dual=options.dual, relative=relative)
+    factor, mixture = apart(factor, mixture)
     how = "inverse" if inverse else "eigh"
     final = whole(rows, strengths, dual=options.dual, method=how)
-    return _Search(
-        lambda Y: score_block(rows, factor, mixture, Y, strengths, options),
-        lambda Y: search_block(rows, factor, mixture, final, Y, strengths, options),
-        final,
-    )
+    known = rows, factor, mixture
+
+    def score(Y: jax.Array) -> jax.Array:
+        return score_block(*known, Y, strengths, options)
+
+    def find(Y: jax.Array) -> tuple:
+        return search_block(*known, final, Y, strengths, options)
+
+    return _Search(score, find, final)
 
 
 def _closed_form(

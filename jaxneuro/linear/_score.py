@@ -1,7 +1,6 @@
 """Held-out scores and coefficients of one block of targets."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,167 +10,111 @@ import jax.numpy as jnp
 from ..core import search
 from ..core.linalg import dot
 from ..core.score import _ratio
-from ..core.struct import struct
+from ._block import Block, center_block, right_side, solve
 from ._factor import FoldFactor, Whole, shrinkage, test_center
 from ._mix import Mix
-from ._rows import Options, Rows, targets_of
+from ._rows import Options, Rows
 
-__all__ = [
-    "Block",
-    "center_block",
-    "cross_total",
-    "score_block",
-    "search_block",
-    "solve",
-    "solve_block",
-]
+__all__ = ["Factors", "Mixes", "apart", "score_block", "search_block"]
 
-_SMALL = 256
+_SMALL, _FEW = 256, 10
+
+# Stacked along folds, or one of each fold.
+Factors = FoldFactor | tuple[FoldFactor, ...]
+Mixes = Mix | tuple[Mix | None, ...] | None
 
 
-@struct
-class Block:
-    """A block of targets, centred, and its products with the predictors.
-
-    Attributes
-    ----------
-    y : array (n_folds, n_rows, n_targets)
-        Targets less the mean of their fold, times the root of the weights.
-    mean : array (n_targets,)
-        Mean over all samples; zero without an intercept.
-    fold_mean : array (n_folds, n_targets)
-        Mean of each fold less `mean`.
-    spread : array (n_folds, n_targets)
-        Sum of squares of `y`.
-    xy : array (n_folds, n_features, n_targets), or None
-        Products in each fold, about its means where there is an intercept.
-    """
-
-    y: jax.Array
-    mean: jax.Array
-    fold_mean: jax.Array
-    spread: jax.Array
-    xy: jax.Array | None
-
-    def around_mean(self, rows: Rows) -> jax.Array:
-        """Targets less `mean` instead, array (n_folds, n_rows, n_targets)."""
-        return self.y + rows.root[..., None] * self.fold_mean[:, None]
-
-
-def center_block(rows: Rows, Y: jax.Array, options: Options) -> Block:
-    """Centre a block of targets and multiply it with the predictors.
+def apart(factor: FoldFactor, mix: Mix | None) -> tuple[Factors, Mixes]:
+    """Take few large folds apart: cut from a stack, each block would copy them.
 
     Parameters
     ----------
-    rows : Rows
-        Predictors.
-    Y : array (n_samples, n_targets)
-        Targets.
-    options : Options
-        What selects code.
+    factor : FoldFactor
+        Of all folds.
+    mix : Mix or None
+        Likewise.
 
     Returns
     -------
-    Block
-        Without `xy` in the dual.
+    factor, mix
+        One of each fold, or as they came where folds are small or many.
     """
-    y, root = targets_of(rows, Y), rows.root[..., None]
-    size = rows.size[:, None]
-    # Offsets far above the variation would cost digits of the mean.
-    near = y[0, 0]
-    y = y - near[None, None]
-    around = (root**2 * y).sum(1) / size
-    y = root * (y - around[:, None])
-    if options.fit_intercept:
-        mean = (size * around).sum(0) / size.sum()
-        fold_mean, mean = around - mean[None], mean + near
-    else:
-        fold_mean, mean = around + near[None], jnp.zeros_like(near)
-    block = Block(y=y, mean=mean, fold_mean=fold_mean, spread=(y**2).sum(1), xy=None)
+    n_folds, _, rank = factor.test.shape
+    if rank <= _SMALL or n_folds > _FEW:
+        return factor, mix
+    each = [
+        jax.tree.map(lambda stack, k=k: stack[k], (factor, mix)) for k in range(n_folds)
+    ]
+    return tuple(one for one, _ in each), tuple(one for _, one in each)
+
+
+def _each_fold(rows: Rows, block: Block) -> tuple:
+    """Arrays that lead with folds, as :func:`_score_fold` takes them."""
+    fold = (rows.root, rows.size, rows.mean)
+    return *fold, block.y, block.fold_mean, block.spread, block.xy
+
+
+def _score_fold(
+    rows: Rows,
+    right: jax.Array,
+    alphas: jax.Array,
+    options: Options,
+    item: tuple,
+) -> jax.Array:
+    """Score one fold: (n_alphas, n_targets)."""
+    f, part, root, n, x_mean, y, y_mean, spread, xy = item
+    size = rows.size
+    y_center = test_center(y_mean, n, size, options)
     if options.dual:
-        return block
-    return replace(
-        block, xy=dot(rows.X, y if options.fit_intercept else block.around_mean(rows))
-    )
-
-
-def cross_total(rows: Rows, block: Block, options: Options) -> jax.Array:
-    """Join the products of all folds.
-
-    Parameters
-    ----------
-    rows : Rows
-        Predictors.
-    block : Block
-        Targets.
-    options : Options
-        What selects code.
-
-    Returns
-    -------
-    array (n_features, n_targets)
-        About the mean over all samples where there is an intercept.
-    """
-    assert block.xy is not None
-    total = block.xy.sum(0)
-    if options.fit_intercept:
-        total += dot((rows.size[:, None] * rows.mean).T, block.fold_mean)
-    return total
+        turned = right[f.train]
+        if options.fit_intercept:
+            train_mean = -n / (size.sum() - n) * y_mean
+            turned -= jnp.outer(rows.root.reshape(-1)[f.train], train_mean)
+    else:
+        turned = right - xy
+        if options.fit_intercept:
+            share = n * size.sum() / (size.sum() - n)
+            turned -= share * jnp.outer(x_mean, y_mean)
+    z = dot(f.basis, turned)
+    if f.by_moments:
+        test_xy = xy
+        if options.fit_intercept:
+            dx = x_mean - test_center(x_mean, n, size, options)
+            test_xy = xy + n * jnp.outer(dx, y_mean - y_center)
+        elif options.metric == "correlation":
+            test_xy = xy - n * jnp.outer(x_mean, y_mean)
+        cross, quad = _by_moments(f, part, z, test_xy, alphas)
+    else:
+        held_out = y + jnp.outer(root, y_mean - y_center)
+        if options.metric != "correlation":
+            residual = _by_rows(f, part, z, alphas, partial(_residual, held_out))
+            return _score(residual, spread, n, options.metric)
+        cross, quad = _by_rows(f, part, z, alphas, partial(_products, held_out))
+    if options.metric == "correlation":
+        norm = jnp.sqrt(jnp.maximum(quad, 0)) * jnp.sqrt(spread)[None]
+        return _ratio(cross, norm)
+    power = spread + n * (y_mean - y_center) ** 2
+    return _score(power[None] - 2 * cross + quad, spread, n, options.metric)
 
 
 def _scores(
     rows: Rows,
     block: Block,
-    factor: FoldFactor,
-    mix: Mix | None,
+    factor: Factors,
+    mix: Mixes,
     alphas: jax.Array,
     options: Options,
 ) -> jax.Array:
     """Score every fold: (n_folds, n_alphas, n_targets)."""
-    size = rows.size
-    total = None if options.dual else cross_total(rows, block, options)
-
-    flat = (
-        block.around_mean(rows).reshape(-1, block.y.shape[2]) if options.dual else None
-    )
-
-    def one(item: tuple) -> jax.Array:
-        f, part, root, n, x_mean, y, y_mean, spread, xy = item
-        y_center = test_center(y_mean, n, size, options)
-        if flat is not None:
-            turned = flat[f.train]
-            if options.fit_intercept:
-                train_mean = -n / (size.sum() - n) * y_mean
-                turned -= jnp.outer(rows.root.reshape(-1)[f.train], train_mean)
-        else:
-            turned = total - xy
-            if options.fit_intercept:
-                share = n * size.sum() / (size.sum() - n)
-                turned -= share * jnp.outer(x_mean, y_mean)
-        z = dot(f.basis, turned)
-        if f.by_moments:
-            test_xy = xy
-            if options.fit_intercept:
-                dx = x_mean - test_center(x_mean, n, size, options)
-                test_xy = xy + n * jnp.outer(dx, y_mean - y_center)
-            elif options.metric == "correlation":
-                test_xy = xy - n * jnp.outer(x_mean, y_mean)
-            cross, quad = _by_moments(f, part, z, test_xy, alphas)
-        else:
-            held_out = y + jnp.outer(root, y_mean - y_center)
-            if options.metric != "correlation":
-                residual = _by_rows(f, part, z, alphas, partial(_residual, held_out))
-                return _score(residual, spread, n, options.metric)
-            cross, quad = _by_rows(f, part, z, alphas, partial(_products, held_out))
-        if options.metric == "correlation":
-            norm = jnp.sqrt(jnp.maximum(quad, 0)) * jnp.sqrt(spread)[None]
-            return _ratio(cross, norm)
-        power = spread + n * (y_mean - y_center) ** 2
-        return _score(power[None] - 2 * cross + quad, spread, n, options.metric)
-
-    fold = (rows.root, size, rows.mean)
-    items = (factor, mix, *fold, block.y, block.fold_mean, block.spread, block.xy)
+    right = right_side(rows, block, options)
+    one = partial(_score_fold, rows, right, alphas, options)
+    own = _each_fold(rows, block)
+    if isinstance(factor, tuple):
+        assert isinstance(mix, tuple)
+        folds = zip(factor, mix, *own, strict=True)
+        return jnp.stack([one(fold) for fold in folds])
     # Small products are faster together, large ones one after the other.
+    items = (factor, mix, *own)
     together = factor.test.shape[2] <= _SMALL
     return jax.vmap(one)(items) if together else jax.lax.map(one, items)
 
@@ -219,80 +162,21 @@ def _by_rows(
             return measure(dot(f.test * curve[None], z))
 
         return jax.lax.map(plain, shrinkage(f.gain, alphas).T)
-    starts = (0, *mix.stops[:-1])
-    found = [
-        dot(part, z[start:stop])
-        for part, start, stop in zip(mix.maps, starts, mix.stops, strict=True)
-    ]
-    parts = jnp.concatenate(found).reshape(mix.weights.shape[1], -1)
-    predicted = dot(mix.weights, parts).reshape(alphas.size, *f.test.shape[:1], -1)
+    starts, used = (0, *mix.stops[:-1]), 0
+    predicted = jnp.zeros((), z.dtype)
+    for map_, start, stop in zip(mix.maps, starts, mix.stops, strict=True):
+        parts = dot(map_, z[start:stop]).reshape(-1, f.test.shape[0] * z.shape[1])
+        weights = mix.weights[:, used : used + len(parts)]
+        predicted, used = predicted + dot(weights, parts), used + len(parts)
+    predicted = predicted.reshape(alphas.size, f.test.shape[0], -1)
     return jax.vmap(measure)(predicted)
-
-
-def solve(
-    rows: Rows, block: Block, factor: Whole, alpha: jax.Array, options: Options
-) -> tuple[jax.Array, jax.Array]:
-    """Solve for the coefficients in the units of the data.
-
-    Parameters
-    ----------
-    rows, factor, alpha, options
-        As in :func:`solve_block`.
-    block : Block
-        Targets.
-
-    Returns
-    -------
-    coef, intercept : array
-        As in :func:`solve_block`.
-    """
-    if factor.on_rows:
-        right = block.around_mean(rows).reshape(-1, block.y.shape[2])
-    else:
-        right = cross_total(rows, block, options)
-    coef = dot(factor.basis, right)
-    if factor.gain is not None:
-        coef = coef * shrinkage(factor.gain, alpha, by_root=factor.by_root)
-    if factor.back is not None:
-        coef = dot(factor.back, coef)
-    coef = coef / rows.scale[:, None]
-    return coef, block.mean - dot(rows.x_mean, coef)
-
-
-@partial(jax.jit, static_argnames="options")
-def solve_block(
-    rows: Rows, factor: Whole, Y: jax.Array, alpha: jax.Array, options: Options
-) -> tuple[jax.Array, jax.Array]:
-    """Solve for a block of targets.
-
-    Parameters
-    ----------
-    rows : Rows
-        Predictors.
-    factor : Whole
-        Factorisation of all samples.
-    Y : array (n_samples, n_targets)
-        Targets.
-    alpha : array (n_targets,)
-        Penalties.
-    options : Options
-        What selects code.
-
-    Returns
-    -------
-    coef : array (n_features, n_targets)
-        Coefficients.
-    intercept : array (n_targets,)
-        Constants.
-    """
-    return solve(rows, center_block(rows, Y, options), factor, alpha, options)
 
 
 @partial(jax.jit, static_argnames="options")
 def score_block(
     rows: Rows,
-    factor: FoldFactor,
-    mix: Mix | None,
+    factor: Factors,
+    mix: Mixes,
     Y: jax.Array,
     alphas: jax.Array,
     options: Options,
@@ -302,7 +186,8 @@ def score_block(
     Parameters
     ----------
     rows, factor, mix
-        Predictors, factorisations of the folds, and the mixture of penalties.
+        Predictors, factorisations of the folds, and the mixture of penalties; see
+        :func:`apart`.
     Y : array (n_samples, n_targets)
         Targets.
     alphas : array (n_alphas,)
@@ -315,15 +200,16 @@ def score_block(
     array (n_folds, n_alphas, n_targets)
         Scores; the mean over folds as one, unless they are kept.
     """
-    scores = _scores(rows, center_block(rows, Y, options), factor, mix, alphas, options)
+    block = center_block(rows, Y, options)
+    scores = _scores(rows, block, factor, mix, alphas, options)
     return scores if options.keep_scores else _mean(scores)
 
 
 @partial(jax.jit, static_argnames="options")
 def search_block(
     rows: Rows,
-    factor: FoldFactor,
-    mix: Mix | None,
+    factor: Factors,
+    mix: Mixes,
     final: Whole,
     Y: jax.Array,
     alphas: jax.Array,

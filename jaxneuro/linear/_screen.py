@@ -69,6 +69,7 @@ def weighed(data: Data, gamma: np.ndarray) -> Rows:
     return _weigh(data.rows, _factors(data, gamma))
 
 
+@jax.jit
 def best_of(scores: jax.Array, alphas: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Find the best penalty of each target.
 

@@ -228,7 +228,7 @@ def over_targets(
             store.extend(head)
             for result in results[len(head) :]:
                 shape = (*result.shape[:-1], n_targets)
-                store.append(np.empty(shape, result.dtype))
+                store.append(batch.aligned(shape, result.dtype))
         for whole, part in zip(store, results, strict=True):
             values = np.asarray(part)[..., : here.stop - here.start]
             whole[(slice(None),) * (values.ndim - 1) + (here,)] = values
@@ -244,4 +244,5 @@ def over_targets(
             keep(*waiting.pop(0))
     for item in waiting:
         keep(*item)
-    return [whole if whole is out else jnp.asarray(whole) for whole in store]
+    # XLA takes aligned memory as it is.
+    return [whole if whole is out else jax.device_put(whole) for whole in store]
