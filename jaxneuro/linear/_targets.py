@@ -238,9 +238,9 @@ def over_targets(
         results = solve(block, here)
         if n == n_targets and out is None:
             return [result[..., :n] for result in results]
-        # The next block is on its way while the last one is stored.
+        # Two more blocks are on their way while one is stored.
         waiting.append((here, results))
-        if len(waiting) == 2:
+        if len(waiting) == 3:
             keep(*waiting.pop(0))
     for item in waiting:
         keep(*item)
