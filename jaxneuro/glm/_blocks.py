@@ -82,12 +82,21 @@ def map_targets(
     -------
     pytree of array (..., n_targets)
         In host memory, or on the device where the data are JAX arrays.
+
+    Raises
+    ------
+    ValueError
+        If there are no targets.
     """
+    n_targets = arrays[0].shape[1]
+    if n_targets == 0:
+        raise ValueError(
+            f"Y has shape {arrays[0].shape} but must hold at least one target."
+        )
     if any(isinstance(array, Tracer) for array in arrays):
         return kernel(*(jnp.asarray(array, dtype) for array in arrays))
     on_cpu = jax.default_backend() == "cpu"
     on_device = [array for array in arrays if isinstance(array, jax.Array)]
-    n_targets = arrays[0].shape[1]
     room = _CACHE if on_cpu else _DEVICE
     size = min(n_targets, max(128, room // bytes_each // 128 * 128))
     if on_device and not (on_cpu and all(len(a.devices()) == 1 for a in on_device)):

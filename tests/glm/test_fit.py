@@ -376,6 +376,8 @@ def test_errors(rng):
             glm.fit(X, Y, **options)
     with pytest.raises(ValueError, match="Y has 59 time points but X has 60"):
         glm.fit(X, Y[1:])
+    with pytest.raises(ValueError, match=r"Y has shape \(60, 0\) but must hold"):
+        glm.fit(X, Y[:, :0])
     with pytest.raises(ValueError, match="70 regressors .* for 60 scans"):
         glm.fit(rng.standard_normal((N, 70)), Y)
     with pytest.raises(ValueError, match="X has 4 NaN"):
