@@ -111,7 +111,8 @@ def _scores(
     own = _each_fold(rows, block)
     if isinstance(factor, tuple):
         assert isinstance(mix, tuple)
-        folds = zip(factor, mix, *own, strict=True)
+        pairs = enumerate(zip(factor, mix, strict=True))
+        folds = ((*pair, *jax.tree.map(lambda x, k=k: x[k], own)) for k, pair in pairs)
         return jnp.stack([one(fold) for fold in folds])
     # Small products are faster together, large ones one after the other.
     items = (factor, mix, *own)

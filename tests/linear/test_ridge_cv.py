@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from jaxneuro import linear
-from jaxneuro.linear import _factor, _mix, _rows
+from jaxneuro.linear import _factor, _mix, _rows, _score
 
 ALPHAS = np.array([300.0, 0.5, 20.0, 4.0])
 
@@ -183,6 +183,29 @@ def test_many_penalties_share_products(rng, dtype, metric, monkeypatch):
     assert not (mixed == plain).all()
     atol = 3e-6 if dtype == np.float32 else 1e-11
     assert_allclose(mixed, plain, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize(
+    ("size", "metric", "few"),
+    [
+        ("rows", "r2", 10),
+        ("tall", "correlation", 10),
+        ("wide", "mse", 10),
+        ("rows", "correlation", 2),
+    ],
+)
+def test_large_folds_one_by_one(rng, dtype, tol, monkeypatch, size, metric, few):
+    problem = Problem(rng, dtype, *SIZES[size])
+    data = problem.X, problem.Y
+    alphas = np.logspace(0, 2, 30)  # enough for a mixture
+    options = {"fold_id": problem.fold_id, "metric": metric, "keep_scores": True}
+    together = linear.ridge_cv(*data, alphas, **options)
+    jax.clear_caches()
+    monkeypatch.setattr(_score, "_SMALL", 1)
+    monkeypatch.setattr(_score, "_FEW", few)
+    found = linear.ridge_cv(*data, alphas, **options)
+    assert_allclose(found.scores, together.scores, **tol)
+    assert_allclose(found.fit.coef, together.fit.coef, **tol)
 
 
 @pytest.mark.slow
