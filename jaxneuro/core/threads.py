@@ -25,7 +25,7 @@ def side_by_side(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     *,
-    like: jax.Array,
+    like: jax.Array | None = None,
     show: bool = False,
     desc: str = "",
 ) -> list[Result]:
@@ -44,8 +44,8 @@ def side_by_side(
         batches of them: on XLA's few threads such batches wait for each other for ever.
     items : sequence
         What to call it with.
-    like : array
-        Of the work; where it lies decides.
+    like : array, optional
+        Of the work; where it lies decides. Default: the host.
     show, desc
         As in :func:`jaxneuro.core.progress.track`.
 
@@ -55,7 +55,8 @@ def side_by_side(
         A result per item, in their order.
     """
     n_threads = min(len(items), os.cpu_count() or 1)
-    if isinstance(like, Tracer) or next(iter(like.devices())).platform != "cpu":
+    traced = isinstance(like, Tracer)
+    if traced or like is not None and next(iter(like.devices())).platform != "cpu":
         n_threads = 1
     if n_threads < 2:
         return [function(item) for item in track(items, show=show, desc=desc)]

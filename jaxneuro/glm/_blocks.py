@@ -1,7 +1,10 @@
 """Blocks of targets: in from anything that can be sliced, out to host memory."""
 
+import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
+from threading import Lock, local
 from typing import Any
 
 import jax
@@ -10,12 +13,14 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from ..core.batch import ALIGNMENT, Sliceable, aligned, float_dtype, read_columns
+from ..core.batch import Sliceable, aligned, float_dtype, read_columns
+from ..core.threads import side_by_side
 
 __all__ = ["cast", "compute_dtype", "map_targets"]
 
 _CACHE, _DEVICE = 5 << 20, 256 << 20  # bytes of a block on CPU and on accelerators
-_READ = 64 << 20  # bytes that are read or copied at once
+_PIECE, _READ = 8 << 20, 64 << 20  # bytes that are taken from memory, or read, at once
+_MAX_THREADS = 8
 
 
 def compute_dtype(Y: Sliceable | jax.Array) -> np.dtype:
@@ -63,6 +68,8 @@ def map_targets(
     *,
     dtype: np.dtype,
     bytes_each: int,
+    first: Callable[[np.ndarray], Any] | None = None,
+    alone: bool = True,
 ) -> Any:
     """Apply a kernel to blocks of targets, all of one size.
 
@@ -77,6 +84,13 @@ def map_targets(
         Float of the computation.
     bytes_each : int
         Size of what the kernel touches per target.
+    first : function of an array, optional
+        What the host makes of a block of the first array, which the kernel can take
+        instead: a pytree of NumPy arrays whose last axis is the block's. It is called
+        where the computation is on a CPU.
+    alone : bool
+        Whether no two calls of the kernel may run side by side, as is the case for
+        batches of factorisations (see :func:`jaxneuro.core.linalg.after`).
 
     Returns
     -------
@@ -103,7 +117,10 @@ def map_targets(
         return _on_device(kernel, arrays, size, dtype)
     # On CPU the two memories are one.
     sources = [np.asarray(a) if isinstance(a, jax.Array) else a for a in arrays]
-    out = _on_host(kernel, sources, size, dtype, on_cpu)
+    if on_cpu:
+        out = _on_host(kernel, sources, size, dtype, first, alone)
+    else:
+        out = _from_host(kernel, sources, size, dtype)
     return jax.tree.map(jax.device_put, out) if on_device else out
 
 
@@ -124,122 +141,127 @@ def _on_device(kernel: Callable, arrays: tuple, size: int, dtype: np.dtype) -> A
     return jax.tree.map(lambda *x: jnp.concatenate(x, axis=-1), *parts)
 
 
+def _from_host(kernel: Callable, arrays: Sequence, size: int, dtype: np.dtype) -> Any:
+    """Ship blocks to an accelerator, and what it makes of them back."""
+    n_targets, out = arrays[0].shape[1], None
+    for start in _starts(n_targets, size):
+        block = [_taken(array, start, start + size, dtype) for array in arrays]
+        found = kernel(*map(jnp.asarray, block))
+        out = _room(found, n_targets) if out is None else out
+        _store(out, start, found)
+    return out
+
+
 def _on_host(
-    kernel: Callable, arrays: Sequence, size: int, dtype: np.dtype, on_cpu: bool
+    kernel: Callable,
+    arrays: Sequence,
+    size: int,
+    dtype: np.dtype,
+    first: Callable | None,
+    alone: bool,
 ) -> Any:
-    """Compute in one program what memory holds, in a few what must be read."""
+    """Compute pieces of several blocks side by side, one program for each.
+
+    Inside one program XLA computes elementwise on one thread. A piece's result is small
+    enough that its memory is used again for the next one, and is copied at once to
+    memory of NumPy's, which comes in large pages.
+    """
     n_targets = arrays[0].shape[1]
     if not isinstance(kernel, partial):
         kernel = partial(kernel)
     what = (kernel.func, tuple(kernel.keywords.items()), kernel.args)
-    if on_cpu and 0 < 2 * size <= n_targets:
-        shared = [_shared(array, size, dtype) for array in arrays]
-        if all(each is not None for each in shared):
-            sources, shifts = zip(*shared, strict=True)
-            found = _blocks_of(*what, sources, size=size, shifts=shifts)
-            return jax.tree.map(np.asarray, jax.block_until_ready(found))
-    n_rows = sum(array.shape[0] for array in arrays)
-    n_blocks = _READ // max(n_rows * dtype.itemsize * size, 1) if on_cpu else 1
-    width = min(n_targets, max(1, n_blocks) * size)
-    out: Any = None
-    for start in _starts(n_targets, width):
-        chunk = tuple(_copied(array, start, start + width, dtype) for array in arrays)
-        found = _blocks_of(*what, chunk, size=size, shifts=(0,) * len(chunk))
-        if out is None:
-            out = jax.tree.map(partial(_empty, n_targets), found)
-        jax.tree.map(partial(_store, start), out, found)
-    return out
+    in_memory = all(type(array) is np.ndarray for array in arrays)
+    n_threads = min(os.cpu_count() or 1, _MAX_THREADS)
+    room = _PIECE if in_memory else max(_READ // n_threads, _PIECE)
+    bytes_each = dtype.itemsize * max(1, sum(array.shape[0] for array in arrays))
+    width = max(128, room // bytes_each // 128 * 128)
+    width = min(n_targets, width, max(128, -(-n_targets // (8 * n_threads))))
+    size = -(
+        -width // -(-width // size)
+    )  # of blocks as many as needed, hardly any twice
+    out: list = []
+    storing, computing = Lock(), Lock() if alone else nullcontext()
+    own = local()
+
+    def piece(start: int) -> None:
+        block = [_taken(array, start, start + width, dtype) for array in arrays]
+        if first is not None:
+            with np.errstate(all="ignore"):
+                block[0] = first(block[0])
+        block = jax.tree.map(np.ascontiguousarray, block)  # strides slow JAX down
+        with computing:
+            if not hasattr(own, "found"):
+                own.found = _zeros_of(*what, tuple(block), size=size)
+            found = _blocks_of(*what, tuple(block), own.found, size=size)
+            own.found = jax.block_until_ready(found)
+        with storing:
+            if not out:
+                out.append(_room(found, n_targets))
+        _store(out[0], start, found)
+
+    side_by_side(piece, _starts(n_targets, width))
+    return out[0]
 
 
-def _empty(n_targets: int, block: jax.Array) -> np.ndarray:
-    return aligned((*block.shape[:-1], n_targets), block.dtype)
+def _room(found: Any, n_targets: int) -> Any:
+    """Make host memory for the results of all targets."""
+    return jax.tree.map(lambda x: aligned((*x.shape[:-1], n_targets), x.dtype), found)
 
 
-def _store(start: int, whole: np.ndarray, block: jax.Array) -> None:
-    whole[..., start : start + block.shape[-1]] = np.asarray(block)
+def _store(out: Any, start: int, found: Any) -> None:
+    """Copy the results of a block to their place."""
+
+    def put(whole: np.ndarray, block: jax.Array) -> None:
+        whole[..., start : start + block.shape[-1]] = np.asarray(block)
+
+    jax.tree.map(put, out, found)
 
 
-def _copied(source: Any, low: int, high: int, dtype: np.dtype) -> jax.Array:
-    """Bring a range of targets into memory of its own, which XLA takes as it is."""
-    if type(source) is not np.ndarray:
-        source, low, high = read_columns(source, low, high, source.dtype), 0, high - low
-    memory = aligned((source.shape[0], high - low), dtype)
-    np.copyto(memory, source[:, low:high], casting="unsafe")
-    return jax.device_put(memory)
+def _taken(source: Any, low: int, high: int, dtype: np.dtype) -> np.ndarray:
+    """Take a range of targets, of memory without a copy where the float is right."""
+    if type(source) is np.ndarray:
+        return source[:, low:high].astype(dtype, copy=False)
+    return read_columns(source, low, high, source.dtype).astype(dtype, copy=False)
 
 
-def _shared(source: Any, size: int, dtype: np.dtype) -> tuple[Any, int] | None:
-    """Show XLA an array where it lies, and say by how many targets it is shifted.
-
-    XLA's CPU takes host memory without a copy only from multiples of 64 bytes, where
-    NumPy's arrays rarely begin. Rows from the next such byte on hold the same numbers
-    some targets further to the left; what is missing, the last row and the first
-    block, is copied.
-    """
-    plain = type(source) is np.ndarray and source.flags.c_contiguous
-    if not plain or source.dtype != dtype:
-        return None
-    if source.shape[0] < 2:
-        return _copied(source, 0, source.shape[1], dtype), 0
-    shift, odd = divmod(-source.ctypes.data % ALIGNMENT, dtype.itemsize)
-    if odd or shift >= size:
-        return None
-    if shift == 0:
-        return jax.device_put(source), 0
-    n_rows, n_targets = source.shape
-    whole = source.reshape(-1)[shift : shift + (n_rows - 1) * n_targets]
-    first = np.ascontiguousarray(source[:, :size])
-    return jax.device_put((whole.reshape(n_rows - 1, -1), source[-1:], first)), shift
-
-
-def _block(source: Any, shift: int, start: jax.Array, size: int) -> jax.Array:
-    """Take a block of targets from what :func:`_shared` gives."""
-
-    def part(array: jax.Array, at: jax.Array) -> jax.Array:
-        return jax.lax.dynamic_slice_in_dim(array, at, size, axis=1)
-
-    if not shift:
-        return part(source, start)
-    rows, last, first = source
-    return jax.lax.cond(
-        start == 0,
-        lambda: first,
-        lambda: jnp.concatenate([part(rows, start - shift), part(last, start)]),
+@partial(jax.jit, static_argnames=("func", "options", "size"))
+def _zeros_of(
+    func: Callable, options: tuple, args: tuple, arrays: tuple, *, size: int
+) -> Any:
+    """Make room for the results of a piece."""
+    n_targets = jax.tree.leaves(arrays)[0].shape[-1]
+    block = jax.tree.map(lambda x: x[..., : min(size, n_targets)], arrays)
+    shapes = jax.eval_shape(partial(func, *args, **dict(options)), *block)
+    return jax.tree.map(
+        lambda x: jnp.zeros((*x.shape[:-1], n_targets), x.dtype), shapes
     )
 
 
-@partial(jax.jit, static_argnames=("func", "options", "size", "shifts"))
+@partial(jax.jit, static_argnames=("func", "options", "size"), donate_argnames=("out",))
 def _blocks_of(
     func: Callable,
     options: tuple,
     args: tuple,
-    sources: tuple,
+    arrays: tuple,
+    out: Any,
     *,
     size: int,
-    shifts: tuple[int, ...],
 ) -> Any:
     """Apply a kernel to one block after the other, the last two of which overlap."""
     kernel = partial(func, *args, **dict(options))
-    n_targets = jax.tree.leaves(sources)[0].shape[1]
-    if n_targets <= size:
-        return kernel(*sources)
-
-    def blocks(index: jax.Array) -> tuple:
-        start = jnp.minimum(index * size, n_targets - size)
-        return start, [
-            _block(source, shift, start, size)
-            for source, shift in zip(sources, shifts, strict=True)
-        ]
+    n_targets = jax.tree.leaves(arrays)[0].shape[-1]
+    size = min(size, n_targets)
 
     def step(index: jax.Array, out: Any) -> Any:
-        start, arrays = blocks(index)
+        start = jnp.minimum(index * size, n_targets - size)
 
-        def put(whole: jax.Array, block: jax.Array) -> jax.Array:
+        def part(x: jax.Array) -> jax.Array:
+            return jax.lax.dynamic_slice_in_dim(x, start, size, axis=x.ndim - 1)
+
+        def put(whole: jax.Array, part: jax.Array) -> jax.Array:
             axis = whole.ndim - 1
-            return jax.lax.dynamic_update_slice_in_dim(whole, block, start, axis)
+            return jax.lax.dynamic_update_slice_in_dim(whole, part, start, axis)
 
-        return jax.tree.map(put, out, kernel(*arrays))
+        return jax.tree.map(put, out, kernel(*jax.tree.map(part, arrays)))
 
-    shapes = jax.eval_shape(lambda: kernel(*blocks(jnp.int32(0))[1]))
-    out = jax.tree.map(lambda x: jnp.zeros((*x.shape[:-1], n_targets), x.dtype), shapes)
     return jax.lax.fori_loop(0, -(-n_targets // size), step, out)

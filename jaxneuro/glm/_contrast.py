@@ -13,7 +13,7 @@ from ._blocks import cast, compute_dtype, map_targets
 from ._contrast_rows import f_rows, t_rows
 from ._dof import effective_dof
 from ._fit import GLMFit, finished, prepared
-from ._fit_block import fit_and_reduce
+from ._fit_block import fit_and_reduce, summed
 from ._gls import (
     Information,
     factor_size,
@@ -22,8 +22,17 @@ from ._gls import (
     toward,
     turned,
 )
-from ._plan import Plan, extra_size, turned_plan
-from ._statistics import Contrast, Weights, along, effects, judge, judge_maps, judged
+from ._plan import Plan, size_each, turned_plan
+from ._statistics import (
+    Contrast,
+    Weights,
+    along,
+    effects,
+    in_batches,
+    judge,
+    judge_maps,
+    judged,
+)
 from ._tails import TailTable
 
 __all__ = ["f_contrast", "fit_contrasts", "fixed_effects", "t_contrast"]
@@ -154,12 +163,13 @@ def fit_contrasts(
     turn, size = last_coordinates(plan.information, every @ plan.basis)
     plan = turned_plan(plan, turn)
     weights = (along(t_tests, plan.basis, size), along(f_tests, plan.basis, size))
-    numbers = max(np.shape(X)) + extra_size(plan) + 4 * len(every)
     estimates, *maps = map_targets(
         partial(_fit_and_test, *cast((plan, weights), dtype), dof_num=dof_num),
         data,
         dtype=dtype,
-        bytes_each=numbers * dtype.itemsize,
+        bytes_each=(size_each(plan) + 4 * len(every)) * dtype.itemsize,
+        first=summed(plan, dtype),
+        alone=in_batches(plan.information, f_tests, compat),
     )
     fit = finished(plan, estimates, noise_model, own=len(data) == 1)
     return (
@@ -276,6 +286,7 @@ def _test(fit: GLMFit, tests: list[np.ndarray], dof_num: tuple[int, ...]) -> Con
         dof_num=dof_num,
         inflation=inflation,
         compat=fit.compat,
+        alone=in_batches(info, tests if dof_num else [], fit.compat),
     )
 
 

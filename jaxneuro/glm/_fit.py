@@ -17,9 +17,10 @@ from ..core.linalg import factor
 from ..core.struct import static, struct
 from ..core.threads import one_blas_thread
 from ._blocks import cast, compute_dtype, map_targets
-from ._fit_block import fit_block, noise_error, pooled_ar
-from ._gls import Information
-from ._plan import Plan, extra_size, make_plan
+from ._fit_block import fit_block, noise_error, pooled_ar, summed
+from ._gls import Information, is_diagonal
+from ._inputs import check_stretches, design_inputs, given_ar
+from ._plan import Plan, make_plan, size_each
 from ._sampling_error import NoiseError
 
 __all__ = ["GLMFit", "finished", "fit", "prepared"]
@@ -163,7 +164,9 @@ def fit(
         partial(fit_block, cast(plan, dtype)),
         data,
         dtype=dtype,
-        bytes_each=(max(np.shape(X)) + extra_size(plan)) * dtype.itemsize,
+        bytes_each=size_each(plan) * dtype.itemsize,
+        first=summed(plan, dtype),
+        alone=not is_diagonal(plan.information),
     )
     return finished(plan, estimates, noise_model, own=len(data) == 1)
 
@@ -195,7 +198,7 @@ def prepared(
         Float of the computation.
     """
     check.choice("compat", compat, (None, "nilearn"))
-    X, run_id, keep = _checked(X, Y, run_id, keep)
+    X, run_id, keep = design_inputs(X, Y, run_id, keep)
     kind, order = _model(noise_model, int(keep.sum()))
     if kind != "ar" and (compat is not None or ar is not None):
         raise ValueError(
@@ -207,6 +210,8 @@ def prepared(
             "run_id and keep have no counterpart in compat='nilearn'; fit runs one by "
             "one, or use compat=None."
         )
+    if kind in ("ar", "global"):
+        check_stretches(run_id, keep, order)
     dtype = compute_dtype(Y)
     with one_blas_thread():
         design = factor(X[keep])
@@ -218,7 +223,7 @@ def prepared(
     if kind == "global":
         return plan, (Y, pooled_ar(plan, Y, dtype)), dtype
     if ar is not None:
-        return plan, (Y, _given(ar, order, Y.shape[1], compat)), dtype
+        return plan, (Y, given_ar(ar, order, Y.shape[1], compat)), dtype
     return plan, (Y,), dtype
 
 
@@ -299,31 +304,6 @@ def _warn_condition(condition: float) -> None:
         )
 
 
-def _checked(
-    X: ArrayLike,
-    Y: Sliceable | jax.Array,
-    run_id: ArrayLike | None,
-    keep: ArrayLike | None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bring the design, the runs and the scans to keep in order on the host."""
-    check.has_ndim("X", X, 2)
-    check.has_ndim("Y", Y, 2)  # type: ignore[arg-type]  # only its shape is read
-    check.same_length("X", X, "Y", Y)  # type: ignore[arg-type]
-    X = np.asarray(X, dtype=np.float64)
-    n_times = X.shape[0]
-    run_id = np.zeros(n_times, int) if run_id is None else np.asarray(run_id)
-    keep = np.ones(n_times, bool) if keep is None else np.asarray(keep)
-    for name, array in (("run_id", run_id), ("keep", keep)):
-        check.has_ndim(name, array, 1)
-        check.same_length("X", X, name, array)
-    if keep.dtype != bool:
-        raise ValueError(
-            f"keep has dtype {keep.dtype} but must be boolean, True for the scans to "
-            "use."
-        )
-    return X, run_id, keep
-
-
 def _dof(X: np.ndarray, rank: int, order: int, compat: str | None) -> float:
     """Degrees of freedom of the noise."""
     n_times, n_regressors = X.shape
@@ -338,38 +318,6 @@ def _dof(X: np.ndarray, rank: int, order: int, compat: str | None) -> float:
             "keep more scans."
         )
     return float(n_times - rank)
-
-
-def _given(
-    ar: ArrayLike, order: int, n_targets: int, compat: str | None
-) -> np.ndarray | jax.Array:
-    """Coefficients that the caller gives, one column per target."""
-    values = ar if isinstance(ar, jax.Array) else np.asarray(ar, dtype=np.float64)
-    if values.ndim == 1:
-        values = np.broadcast_to(np.asarray(values)[:, None], (order, n_targets))
-    if order == 0 or values.shape != (order, n_targets):
-        raise ValueError(
-            f"ar has shape {np.shape(ar)} but noise_model of order {order} needs "
-            f"({order},) or ({order}, {n_targets})."
-        )
-    if compat is None and not isinstance(values, Tracer):
-        _check_stationary(np.asarray(values))
-    return values
-
-
-def _check_stationary(ar: np.ndarray) -> None:
-    """Refuse coefficients of a process that grows."""
-    now, unstable = ar, np.zeros(ar.shape[1], dtype=bool)
-    with np.errstate(all="ignore"):
-        for _ in range(ar.shape[0]):
-            partial_, now = now[-1], now[:-1] + now[-1] * now[-2::-1]
-            unstable |= np.abs(partial_) >= 1
-            now = now / (1 - partial_**2)
-    if unstable.any():
-        raise ValueError(
-            f"ar is not stationary for {unstable.sum()} of {unstable.size} targets; "
-            "the roots of its polynomial must lie outside the unit circle."
-        )
 
 
 def _global_mean(ones: np.ndarray, Y: Sliceable | jax.Array) -> np.ndarray:

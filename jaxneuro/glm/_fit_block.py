@@ -1,5 +1,6 @@
 """One block of targets: from data to estimates."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,17 +17,16 @@ from ._gls import Reduced, solve
 from ._noise import levinson, step_down, weigh
 from ._plan import Plan
 from ._sampling_error import NoiseError
+from ._sums import Sums, centered, gather, weigh_sums
 from ._tukey import tapered, tukey_error, whiten
 from ._yule import estimate, estimate_error, lag_sums
 
-__all__ = ["fit_and_reduce", "fit_block", "noise_error", "pooled_ar"]
-
-_N_LEVEL = 16  # scans
+__all__ = ["fit_and_reduce", "fit_block", "noise_error", "pooled_ar", "summed"]
 
 
 @jax.jit
 def fit_block(
-    plan: Plan, y: jax.Array, given: jax.Array | None = None
+    plan: Plan, y: jax.Array | Sums, given: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Fit one block of targets.
 
@@ -34,8 +34,8 @@ def fit_block(
     ----------
     plan : Plan
         The design.
-    y : array (n_times, n_targets)
-        Data.
+    y : array (n_times, n_targets) or Sums
+        Data, or their sums by the plan's recipe.
     given : array (order, n_targets), optional
         Autoregressive coefficients. Default: estimated.
 
@@ -52,7 +52,7 @@ def fit_block(
 
 
 def fit_and_reduce(
-    plan: Plan, y: jax.Array, given: jax.Array | None = None
+    plan: Plan, y: jax.Array | Sums, given: jax.Array | None = None
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], Reduced]:
     """Fit one block of targets, and keep what its contrasts can use.
 
@@ -68,17 +68,26 @@ def fit_and_reduce(
     tuple of array
         The information of every target, factored.
     """
-    z, x, mean = _coordinates(plan, y)
-    # A constant says nothing, and what rounding leaves of it is no residual.
-    seen = jnp.max(jnp.abs(x), axis=0)
-    if plan.order == 0:
-        squares, ar = _rest(plan, z, x, mean), jnp.zeros((0, y.shape[1]), y.dtype)
-        found: Reduced = ()
+    found: Reduced = ()
+    if plan.recipe is not None:
+        sums = y if isinstance(y, Sums) else gather(plan.recipe, y)
+        x, mean, squares = sums.x, sums.level, sums.lags[0]
+        ar = jnp.zeros((0, squares.size), squares.dtype)
+        step = jnp.zeros_like(x)
+        if plan.order:
+            ar = _coefficients(plan, sums.lags) if given is None else given
+            ((alpha, ratio),) = step_down(ar, plan.information.orders)
+            squares, inner = weigh_sums(plan.recipe, sums, alpha, ratio)
+            step, explained, found = solve(plan.information, ar, inner)
+            squares = squares - explained
     else:
+        assert not isinstance(y, Sums)
+        z, x, mean = _coordinates(plan, y)
         e = _residuals(plan, z, x, mean)
         step, squares, ar, found = _generalised(plan, e, given)
-        x = x + step
-    coef = dot(plan.basis, x) + plan.ones_coef[:, None] * mean[None]
+    # A constant says nothing, and what rounding leaves of it is no residual.
+    seen = jnp.max(jnp.abs(x), axis=0)
+    coef = dot(plan.basis, x + step) + plan.ones_coef[:, None] * mean[None]
     variance = squares[None] / plan.divisor
     dead = (seen == 0) & (squares == 0) | ~jnp.isfinite(squares)
     return tuple(  # type: ignore[return-value]  # three of them
@@ -99,7 +108,12 @@ def _generalised(
         ar = tapered(info.spectrum, plan.waves, e)
         step, squares, factor = whiten(info.spectrum, plan.waves, e, ar)
         return step, squares, ar, (factor, step)
-    ar = _coefficients(plan, e) if given is None else given
+    if given is None:
+        shifted = e if plan.global_mean is None else e - plan.global_mean
+        assert plan.pairs is not None
+        ar = _coefficients(plan, lag_sums(shifted, plan.pairs))
+    else:
+        ar = given
     squares = jnp.zeros_like(e[0])
     inner = jnp.zeros((plan.q.shape[1], e.shape[1]), e.dtype)
     for part, pair in zip(plan.parts, step_down(ar, info.orders), strict=True):
@@ -107,6 +121,31 @@ def _generalised(
         squares, inner = squares + own, inner + product
     step, explained, found = solve(info, ar, inner)
     return step, squares - explained, ar, found
+
+
+def summed(plan: Plan, dtype: np.dtype) -> Callable[[np.ndarray], Sums] | None:
+    """Give what sums blocks of data on the host.
+
+    Parameters
+    ----------
+    plan : Plan
+        The design.
+    dtype : dtype
+        Float of the computation.
+
+    Returns
+    -------
+    function of an array, or None
+        From data (n_times, n_targets) to Sums of NumPy arrays; None where the plan
+        has no recipe.
+    """
+    if plan.recipe is None:
+        return None
+
+    def own(leaf: np.ndarray) -> np.ndarray:
+        return leaf.astype(dtype) if leaf.dtype.kind == "f" else leaf
+
+    return partial(gather, jax.tree.map(own, plan.recipe))
 
 
 def noise_error(plan: Plan, ar: jax.Array | np.ndarray) -> NoiseError | None:
@@ -164,6 +203,8 @@ def pooled_ar(plan: Plan, Y: Sliceable | jax.Array, dtype: np.dtype) -> Any:
         (Y,),
         dtype=dtype,
         bytes_each=2 * Y.shape[0] * dtype.itemsize,
+        first=summed(plan, dtype),
+        alone=False,
     )
     assert plan.moments is not None
     mean = jnp.nanmean(jnp.asarray(ratios), axis=1, keepdims=True)
@@ -174,32 +215,25 @@ def pooled_ar(plan: Plan, Y: Sliceable | jax.Array, dtype: np.dtype) -> Any:
 
 
 @jax.jit
-def _lag_ratios(plan: Plan, y: jax.Array) -> jax.Array:
+def _lag_ratios(plan: Plan, y: jax.Array | Sums) -> jax.Array:
     """Lag products of residuals over their sum of squares, NaN for a constant."""
-    assert plan.pairs is not None
-    z, x, mean = _coordinates(plan, y)
-    sums = lag_sums(_residuals(plan, z, x, mean), plan.pairs)
-    dead = (jnp.max(jnp.abs(x), axis=0) == 0) | ~jnp.isfinite(sums[0])
-    return jnp.where(dead[None], jnp.nan, sums / jnp.where(dead, 1, sums[0])[None])
-
-
-def _centered(y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Take off a level near the mean: that of a few scans costs one pass less.
-
-    A constant becomes exactly zero.
-    """
-    few = y[:: max(1, y.shape[0] // _N_LEVEL)]
-    # The limits keep the compiler, too, from fusing the mean's product into the
-    # difference: its uses would differ by what a large offset rounds.
-    level = jnp.clip(jnp.mean(few, axis=0), jnp.min(few, axis=0), jnp.max(few, axis=0))
-    return y - level[None], level
+    if plan.recipe is not None:
+        sums = y if isinstance(y, Sums) else gather(plan.recipe, y)
+        x, lags = sums.x, sums.lags
+    else:
+        assert plan.pairs is not None
+        assert not isinstance(y, Sums)
+        z, x, mean = _coordinates(plan, y)
+        lags = lag_sums(_residuals(plan, z, x, mean), plan.pairs)
+    dead = (jnp.max(jnp.abs(x), axis=0) == 0) | ~jnp.isfinite(lags[0])
+    return jnp.where(dead[None], jnp.nan, lags / jnp.where(dead, 1, lags[0])[None])
 
 
 def _coordinates(plan: Plan, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Split data into a level, the rest, and its coordinates along the design."""
     if plan.rows is not None:
         y = y[plan.rows]
-    z, mean = _centered(y)
+    z, mean = centered(y)
     return z, dot(plan.q.T, z), mean
 
 
@@ -211,29 +245,13 @@ def _residuals(plan: Plan, z: jax.Array, x: jax.Array, mean: jax.Array) -> jax.A
     return e
 
 
-def _rest(plan: Plan, z: jax.Array, x: jax.Array, mean: jax.Array) -> jax.Array:
-    """Sum of squared residuals."""
-
-    def exact() -> jax.Array:
-        return jnp.sum(_residuals(plan, z, x, mean) ** 2, axis=0)
-
-    if plan.ones is not None:
-        return exact()
-    total = jnp.sum(z**2, axis=0)
-    rest = total - jnp.sum(x**2, axis=0)
-    # Half the work, where no difference loses more than three bits.
-    return jax.lax.cond(jnp.any(rest < total / 8), exact, lambda: rest)
-
-
-def _coefficients(plan: Plan, e: jax.Array) -> jax.Array:
-    """Autoregressive coefficients from least squares residuals."""
-    pairs = plan.pairs
-    assert pairs is not None
+def _coefficients(plan: Plan, lags: jax.Array) -> jax.Array:
+    """Autoregressive coefficients from the lag products of residuals."""
     if plan.moments is not None:
-        return estimate(lag_sums(e, pairs), plan.moments)
-    if plan.global_mean is not None:
-        e = e - plan.global_mean
-    count = e.shape[0] - np.arange(plan.order + 1)
-    sums = lag_sums(e, pairs) / jnp.asarray(count * e.shape[0], e.dtype)[:, None]
-    ar = levinson(sums, limit=np.inf)
+        return estimate(lags, plan.moments)
+    n_times = plan.q.shape[0]
+    count = n_times - np.arange(plan.order + 1)
+    ar = levinson(
+        lags / jnp.asarray(count * n_times, lags.dtype)[:, None], limit=np.inf
+    )
     return jnp.trunc(ar * 100) / 100 if plan.order == 1 else ar

@@ -23,6 +23,7 @@ __all__ = [
     "factor_size",
     "gram",
     "information",
+    "is_diagonal",
     "last_coordinates",
     "reduce",
     "solve",
@@ -140,6 +141,22 @@ def last_coordinates(info: Information, rows: np.ndarray) -> tuple[np.ndarray, i
         return np.eye(rank), rank
     q = np.linalg.qr(np.nan_to_num(rows).T, mode="complete")[0]
     return q[:, ::-1], size
+
+
+def is_diagonal(info: Information) -> bool:
+    """Say whether no target's information is factored.
+
+    Parameters
+    ----------
+    info : Information
+        What is solved with.
+
+    Returns
+    -------
+    bool
+        True for independent noise, and for AR(1) without gaps.
+    """
+    return info.grid is None and factor_size(info) == 0
 
 
 def factor_size(info: Information) -> int:

@@ -25,6 +25,7 @@ from ..core.struct import static, struct
 
 __all__ = [
     "Stretch",
+    "hankel",
     "levinson",
     "pair_weights",
     "pairs",
@@ -314,10 +315,10 @@ def weigh(
         v = v + alpha[k][None] * ahead
     inner = dot(q.T, v)
     if part.heads.size:
-        once = _hankel(alpha, e[part.heads])  # (order, n_stretches, n_targets)
+        once = hankel(alpha, e[part.heads])  # (order, n_stretches, n_targets)
         squares = squares - jnp.sum(once**2, axis=(0, 1))
         near = q[part.heads].reshape(-1, q.shape[1])
-        inner = inner - dot(near.T, _hankel(alpha, once).reshape(-1, e.shape[1]))
+        inner = inner - dot(near.T, hankel(alpha, once).reshape(-1, e.shape[1]))
     return ratio * squares, ratio[None] * inner
 
 
@@ -328,8 +329,21 @@ def _within(x: jax.Array, part: Stretch, lag: int) -> jax.Array:
     return jnp.where(part.same[lag - 1][:, None], x, 0)
 
 
-def _hankel(alpha: jax.Array, head: jax.Array) -> jax.Array:
-    """Apply N: row i takes ``alpha[i + s + 1]`` times scan s."""
+def hankel(alpha: jax.Array, head: jax.Array) -> jax.Array:
+    """Apply the Hankel block N of a filter to the ends of stretches.
+
+    Parameters
+    ----------
+    alpha : array (order + 1, n_targets)
+        Prediction error filter.
+    head : array (order, n_stretches, n_targets)
+        Scans from an end inwards.
+
+    Returns
+    -------
+    array (order, n_stretches, n_targets)
+        Row i sums ``alpha[i + s + 1]`` times scan s.
+    """
     order = head.shape[0]
     rows = [
         sum(alpha[i + s + 1][None] * head[s] for s in range(order - i))

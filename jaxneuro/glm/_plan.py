@@ -9,10 +9,11 @@ from ..core.struct import static, struct
 from ._arma import Filter, make_grid
 from ._gls import Information, factor_size, information, turned
 from ._noise import Stretch, products, stretches
+from ._sums import Recipe, make_recipe
 from ._tukey import Waves, make_waves
 from ._yule import Moments, moments
 
-__all__ = ["Plan", "extra_size", "make_plan", "turned_plan"]
+__all__ = ["Plan", "make_plan", "size_each", "turned_plan"]
 
 
 @struct
@@ -50,6 +51,9 @@ class Plan:
         For ARMA(1,1): what its grid needs.
     waves : Waves or None
         For tapered autocorrelations: the design in waves.
+    recipe : Recipe or None
+        For independent and autoregressive noise: what sums of the data are enough;
+        None where residuals are whitened instead.
     """
 
     q: np.ndarray
@@ -68,6 +72,7 @@ class Plan:
     compat: str | None = static()  # type: ignore[assignment]  # a dataclass field
     search: Filter | None = None
     waves: Waves | None = None
+    recipe: Recipe | None = None
 
 
 def make_plan(
@@ -123,24 +128,35 @@ def make_plan(
     inside = q.T @ constant
     rest = constant - q @ inside
     explained = np.linalg.norm(rest) < 1e-8 * np.sqrt(rest.size)
-    return Plan(
-        q=q,
-        basis=basis,
-        rows=None if keep.all() else np.flatnonzero(keep),
-        ones=None if explained else rest,
-        ones_coef=basis @ inside,
-        parts=parts,
-        pairs=pairs,
-        moments=bias,
-        information=info,
-        global_mean=None if exact or explained or not order else np.zeros(()),
-        dof=dof,
-        divisor=dof if exact else float(q.shape[0] - basis.shape[0]),
-        order=order,
-        compat=compat,
-        search=search,
-        waves=waves,
+    return _with_recipe(
+        Plan(
+            q=q,
+            basis=basis,
+            rows=None if keep.all() else np.flatnonzero(keep),
+            ones=None if explained else rest,
+            ones_coef=basis @ inside,
+            parts=parts,
+            pairs=pairs,
+            moments=bias,
+            information=info,
+            global_mean=None if exact or explained or not order else np.zeros(()),
+            dof=dof,
+            divisor=dof if exact else float(q.shape[0] - basis.shape[0]),
+            order=order,
+            compat=compat,
+            search=search,
+            waves=waves,
+        )
     )
+
+
+def _with_recipe(plan: Plan) -> Plan:
+    """Prepare sums of the data, where these are enough."""
+    special = plan.search, plan.waves, plan.global_mean
+    if any(each is not None for each in special):
+        return plan
+    recipe = make_recipe(plan.q, plan.rows, plan.ones, plan.parts, plan.order)
+    return replace(plan, recipe=recipe)
 
 
 def turned_plan(plan: Plan, turn: np.ndarray) -> Plan:
@@ -158,16 +174,18 @@ def turned_plan(plan: Plan, turn: np.ndarray) -> Plan:
     Plan
         For the same estimates.
     """
-    return replace(
-        plan,
-        q=plan.q @ turn,
-        basis=plan.basis @ turn,
-        information=turned(plan.information, turn),
+    return _with_recipe(
+        replace(
+            plan,
+            q=plan.q @ turn,
+            basis=plan.basis @ turn,
+            information=turned(plan.information, turn),
+        )
     )
 
 
-def extra_size(plan: Plan) -> int:
-    """Count what the noise model holds of each target besides the data.
+def size_each(plan: Plan) -> int:
+    """Count what the computation holds of each target.
 
     Parameters
     ----------
@@ -179,8 +197,12 @@ def extra_size(plan: Plan) -> int:
     int
         Numbers of a target.
     """
+    n_times, rank = plan.q.shape
+    if plan.recipe is not None:
+        n_times = len(plan.recipe.columns) + rank
+    size = n_times + factor_size(plan.information)
     if plan.search is not None:
-        return 2 * plan.search.penalty.size
+        size += 2 * plan.search.penalty.size
     if plan.waves is not None:
-        return 2 * len(plan.waves.design) + factor_size(plan.information)
-    return factor_size(plan.information)
+        size += 2 * len(plan.waves.design)
+    return size

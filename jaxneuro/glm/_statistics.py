@@ -11,10 +11,19 @@ import numpy as np
 from ..core.linalg import after, dot, lower_solve
 from ..core.struct import static, struct
 from ._blocks import compute_dtype, map_targets
-from ._gls import Information, Reduced, gram, squares
+from ._gls import Information, Reduced, gram, is_diagonal, squares
 from ._tails import TailTable, read_tails, tail_table
 
-__all__ = ["Contrast", "Weights", "along", "effects", "judge", "judge_maps", "judged"]
+__all__ = [
+    "Contrast",
+    "Weights",
+    "along",
+    "effects",
+    "in_batches",
+    "judge",
+    "judge_maps",
+    "judged",
+]
 
 _TINY_T = 1e-50  # nilearn's floor of a variance
 _MAX_UNROLLED = 8
@@ -88,6 +97,29 @@ def along(tests: list[np.ndarray], basis: np.ndarray, size: int) -> Weights:
     return tuple((rows, (rows @ basis)[:, first:]) for rows in tests)
 
 
+def in_batches(info: Information, tests: list[np.ndarray], compat: str | None) -> bool:
+    """Say whether tests factorise batches of matrices.
+
+    Parameters
+    ----------
+    info : Information
+        Of the estimates.
+    tests : list of array (n_rows, n_regressors)
+        F contrasts.
+    compat : {None, "nilearn"}
+        Conventions.
+
+    Returns
+    -------
+    bool
+        Whether the information of each target, or the rows of a test, are factored.
+    """
+    if not is_diagonal(info):
+        return True
+    whitened = compat == "nilearn" or any(len(t) > _MAX_UNROLLED for t in tests)
+    return bool(info.orders) and bool(tests) and whitened
+
+
 def judge(
     block: Callable[..., tuple],
     arrays: tuple,
@@ -97,6 +129,8 @@ def judge(
     dof_num: tuple[int, ...],
     inflation: tuple[float, ...],
     compat: str | None,
+    alone: bool,
+    known: tuple = (),
 ) -> Contrast:
     """Compute effects, variances and all that follows from them, block by block.
 
@@ -110,6 +144,10 @@ def judge(
         Size of what it touches per target.
     dof, dof_num, inflation, compat
         As in :class:`Contrast`.
+    alone : bool
+        Whether `block` factorises batches.
+    known : tuple of array
+        Effects and variances, where `block` does not give them.
 
     Returns
     -------
@@ -126,10 +164,10 @@ def judge(
     elif not dof_num:
         tables = (jax.tree.map(lambda *columns: jnp.stack(columns), *tables),)
     kernel = partial(block, tables, dof_num=dof_num, compat=compat)
-    parts = map_targets(kernel, arrays, dtype=dtype, bytes_each=bytes_each)
+    parts = map_targets(kernel, arrays, dtype=dtype, bytes_each=bytes_each, alone=alone)
     names = ("effect", "variance", "stat", "p_value", "z_score", "neg_log10_p")
     kind = "F" if dof_num else "t"
-    found = dict(zip(names, parts, strict=True))
+    found = dict(zip(names, (*known, *parts), strict=True))
     return Contrast(
         dof=dof,
         dof_num=dof_num,
@@ -253,6 +291,8 @@ def judge_maps(
         dof_num=dof_num,
         inflation=inflation,
         compat=compat,
+        alone=False,
+        known=(effect, variance),
     )
 
 
@@ -267,7 +307,7 @@ def _reshaped(
     compat: str | None,
 ) -> tuple:
     """Judge effects, of `shape` but for the last axis."""
-    return judged(tables, effect.reshape(*shape, -1), variance, dof_num, compat)
+    return judged(tables, effect.reshape(*shape, -1), variance, dof_num, compat)[2:]
 
 
 def judged(

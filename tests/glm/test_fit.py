@@ -371,6 +371,10 @@ def test_errors(rng):
         ({"ar": [0.2], "noise_model": "global_ar1"}, "'global_ar1' but ar or compat"),
         ({"ar": [1.2], "noise_model": "ar1"}, "not stationary for 4 of 4 targets"),
         ({"run_id": RUNS, "compat": "nilearn"}, "run_id and keep have no counterpart"),
+        (
+            {"run_id": np.arange(N) // 3, "noise_model": "ar3"},
+            "order 3 but the longest stretch of scans without a gap has 3",
+        ),
     ]:
         with pytest.raises(ValueError, match=message):
             glm.fit(X, Y, **options)
@@ -384,22 +388,30 @@ def test_errors(rng):
         glm.fit(np.where(np.arange(N)[:, None] + np.arange(5) == 3, np.nan, X), Y)
 
 
-@pytest.mark.parametrize("shift", [0, 1, 5])
-def test_memory_that_begins_anywhere_is_shared(rng, shift, dtype, monkeypatch):
+@pytest.mark.parametrize("noise_model", ["ols", "ar1", "ar2", "arma11"])
+def test_pieces_side_by_side_are_the_whole(rng, noise_model, dtype, monkeypatch):
+    """Memory that begins anywhere, in either order, by pieces of several blocks."""
     from jaxneuro.glm import _blocks
 
-    monkeypatch.setattr(_blocks, "_CACHE", 1)  # blocks of 128 targets
     X, Y = make_design(), rng.standard_normal((N, 700)).astype(dtype)
-    whole = _blocks.aligned((Y.size + 16,), dtype)
-    moved = whole[shift : shift + Y.size].reshape(Y.shape)
+    fit, t, F = glm.fit_contrasts(
+        X, Y, t=np.eye(5)[:2], F=np.eye(5)[:3], noise_model=noise_model
+    )
+    whole = np.empty(Y.size + 1, dtype)
+    moved = whole[1:].reshape(Y.shape)
     moved[:] = Y
-    source, found = _blocks._shared(moved, 128, np.dtype(dtype))
-    assert found == -shift % (64 // np.dtype(dtype).itemsize)
-    first = source if shift == 0 else source[0]
-    assert first.unsafe_buffer_pointer() % 64 == 0
-    fit = glm.fit(X, moved)
-    basis = np.linalg.pinv(X)
-    assert_allclose(fit.coef, basis @ Y, rtol=1e-3, atol=1e-4)
+    monkeypatch.setattr(_blocks, "_CACHE", 1)  # blocks of 128 targets
+    monkeypatch.setattr(_blocks, "_PIECE", 200 * Y[:, 0].nbytes)
+    monkeypatch.setattr(_blocks.os, "cpu_count", lambda: 3)
+    close = {"rtol": 1e-3, "atol": 1e-4} if dtype == np.float32 else {"rtol": 1e-9}
+    for source in (moved, np.asfortranarray(Y)):
+        found = glm.fit_contrasts(
+            X, source, t=np.eye(5)[:2], F=np.eye(5)[:3], noise_model=noise_model
+        )
+        assert_allclose(found[0].coef, fit.coef, **close)
+        assert_allclose(found[0].variance, fit.variance, **close)
+        assert_allclose(found[1].z_score, t.z_score, **close)
+        assert_allclose(found[2].stat, F.stat, **close)
 
 
 def test_residuals_that_are_small_beside_the_data_keep_their_digits(rng, dtype):
