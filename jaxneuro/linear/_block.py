@@ -107,7 +107,10 @@ def cross_total(rows: Rows, block: Block, options: Options) -> jax.Array:
         About the mean over all samples where there is an intercept.
     """
     assert block.xy is not None
-    total = block.xy.sum(0)
+    # A product is many times quicker than a sum over folds.
+    total = jnp.tensordot(
+        jnp.ones(len(rows.X), block.xy.dtype), block.xy, 1, precision="highest"
+    )
     if options.fit_intercept:
         total += dot((rows.size[:, None] * rows.mean).T, block.fold_mean)
     return total

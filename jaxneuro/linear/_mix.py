@@ -1,21 +1,31 @@
 """A grid of penalties as few products: neighbouring penalties shrink alike."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..core.struct import static, struct
+from ..core.struct import struct
 from ._factor import FoldFactor
 
 __all__ = ["Mix", "mix"]
 
-_SEGMENTS = (1, 2, 3, 4, 6)
-# Costs of a term of the mixture, in multiplications of a product.
-_LATENCY, _TERM = 40, 6
+# Most held-out rows of a stretch: the products of all its maps then stay in the cache.
+_ROWS = 150
+# Segments of one width, and the share of the rank that is left to one more at the end,
+# where few large eigenvalues need more maps than the others.
+_SEGMENTS, _RESTS = (1, 2, 3, 4, 6), (0, 1 / 32, 1 / 16, 1 / 8)
+# Costs of a map, of a penalty's share of it, and of each penalty's sum over segments of
+# one width, in multiplications of a product.
+_LATENCY, _TERM, _SUM = 40, 3, 28
+# How often combinations are sought anew, and from which error, in tolerances, it is in
+# vain.
+_TURNS, _HOPELESS = 5, 5
 # Bound of the error of predictions, in units of the rounding error, for the target
 # that it hits hardest; that of scores stays below their rounding (see the tests).
-_BOUND = 512
+_BOUND = 256
 
 
 @struct
@@ -24,17 +34,16 @@ class Mix:
 
     Attributes
     ----------
-    maps : tuple of array (n_folds, n_maps * n_test, width)
-        The maps of each segment, one above the other.
+    maps : tuple of tuple of array (n_folds, n_segments, n_maps * n_rows, width)
+        For each stretch of held-out rows and each run of segments of one width the
+        maps of every segment, one above the other. All segments of a run have as many
+        maps: their products are one array without a copy.
     weights : array (n_folds, n_alphas, n_parts)
         How each penalty mixes the maps of all segments, in order.
-    stops : tuple of int
-        Where the segments end.
     """
 
-    maps: tuple[jax.Array, ...]
+    maps: tuple[tuple[jax.Array, ...], ...]
     weights: jax.Array
-    stops: tuple[int, ...] = static()  # type: ignore[assignment]  # a dataclass field
 
 
 def mix(
@@ -87,38 +96,95 @@ def mix(
     curve, heavy = curve / size, heavy / size
     if relative:
         tolerance /= _BOUND
-    height, rank = test.shape[1:]
-    best, cost = None, 0.9 * alphas.size * rank
-    for n in _SEGMENTS if like is None else (len(like.stops),):
-        stops = np.linspace(0, rank, n + 1).astype(int)[1:]
-        least = [1] * n
-        if like is not None:
-            least = [part.shape[1] // height for part in like.maps]
-        bases = _bases(heavy, stops, tolerance, least)
-        work = _work(bases, stops)
-        if work < cost or like is not None:
-            best, cost = (stops, bases), work
-    if best is None:
+    n_rows, rank = test.shape[1:]
+    if like is None:
+        plan, bases = _cheapest(heavy, tolerance, alphas.size * rank)
+    else:
+        shapes = [run.shape[1:] for run in like.maps[0]]
+        n_rows //= len(like.maps)
+        plan = [(n, width) for n, _, width in shapes]
+        least = [height // n_rows for _, height, _ in shapes]
+        bases = [
+            _bases(part, tolerance, n)
+            for part, n in zip(_cut(heavy, plan), least, strict=True)
+        ]
+    if not plan:
         return None
-    stops, bases = best
-    starts = [0, *stops[:-1]]
-    weights = np.swapaxes(size, 1, 2) * np.concatenate(bases, axis=2)
-    maps = [
-        _maps(factor.test[:, :, a:b], jnp.asarray(curve[:, a:b] @ base, dtype))
-        for a, b, base in zip(starts, stops, bases, strict=True)
-    ]
+    curves = [part @ base for part, base in zip(_cut(curve, plan), bases, strict=True)]
+    shares = [np.moveaxis(base, 2, 1).reshape(*size.shape[::2], -1) for base in bases]
+    weights = np.swapaxes(size, 1, 2) * np.concatenate(shares, axis=2)
+    curves = [jnp.asarray(part, dtype) for part in curves]
+    n_stretches = _stretches(test.shape[1])
     return Mix(
-        maps=tuple(maps),
+        maps=_maps(factor.test, curves, n_stretches=n_stretches),
         weights=jnp.asarray(weights, dtype),
-        stops=tuple(int(stop) for stop in stops),
     )
 
 
-@jax.jit
-def _maps(test: jax.Array, curves: jax.Array) -> jax.Array:
-    """Scale columns by every function: (n_folds, n_maps * n_test, width)."""
-    scaled = test[:, None] * jnp.swapaxes(curves, 1, 2)[:, :, None]
-    return scaled.reshape(test.shape[0], -1, test.shape[2])
+Plan = list[tuple[int, int]]
+
+
+def _cheapest(
+    heavy: np.ndarray, tolerance: float, plain: int
+) -> tuple[Plan, list[np.ndarray]]:
+    """Find the cheapest plan and its combinations; none where `plain` is as cheap."""
+    best, cost = ([], []), 0.9 * plain
+    for plan in _plans(heavy.shape[1]):
+        bases = [_bases(part, tolerance, 1) for part in _cut(heavy, plan)]
+        widths = [width for _, width in plan]
+        work = sum(_work(*pair) for pair in zip(bases, widths, strict=True))
+        if work < cost:
+            best, cost = (plan, bases), work
+    return best
+
+
+def _plans(rank: int) -> list[Plan]:
+    """List ways to cut a spectrum: numbers of segments of one width, and widths."""
+    plans = []
+    for n in _SEGMENTS:
+        for rest in _RESTS:
+            width = int(rank * (1 - rest)) // n
+            left = rank - n * width
+            plan = [(n, width), (1, left)]
+            plans.append([(n, width) for n, width in plan if width])
+    return plans
+
+
+def _cut(curve: np.ndarray, plan: Plan) -> list[np.ndarray]:
+    """Cut functions on the spectrum: arrays (n_folds, n_segments, width, n_alphas)."""
+    stops = np.cumsum([n * width for n, width in plan])[:-1]
+    return [
+        part.reshape(len(part), *shape, -1)
+        for part, shape in zip(np.split(curve, stops, axis=1), plan, strict=True)
+    ]
+
+
+@partial(jax.jit, static_argnames="n_stretches")
+def _maps(
+    test: jax.Array, curves: list[jax.Array], *, n_stretches: int
+) -> tuple[tuple[jax.Array, ...], ...]:
+    """Scale columns by every function, as :class:`Mix` holds them."""
+    n_folds, stretches = test.shape[0], []
+    for some in jnp.split(test, n_stretches, axis=1):
+        runs, start = [], 0
+        for curve in curves:
+            _, n_segments, width, _ = curve.shape
+            stop = start + n_segments * width
+            part = some[:, :, start:stop].reshape(n_folds, -1, n_segments, width)
+            part = jnp.swapaxes(part, 1, 2)[:, :, None]
+            scaled = part * jnp.swapaxes(curve, 2, 3)[..., None, :]
+            runs.append(scaled.reshape(n_folds, n_segments, -1, width))
+            start = stop
+        stretches.append(tuple(runs))
+    return tuple(stretches)
+
+
+def _stretches(n_rows: int) -> int:
+    """Cut rows into equal stretches; into one where they cannot be cut."""
+    if n_rows <= _ROWS:
+        return 1
+    few = range(-(-n_rows // _ROWS), 2 * n_rows // _ROWS + 1)
+    return next((n for n in few if n_rows % n == 0), 1)
 
 
 def _overlap(test: np.ndarray, reach: np.ndarray) -> float:
@@ -140,28 +206,35 @@ def _shrink(gain: np.ndarray, alphas: np.ndarray) -> np.ndarray:
     return np.where(kept & (total > 0), 1 / np.where(total > 0, total, 1), 0)
 
 
-def _bases(
-    heavy: np.ndarray, stops: np.ndarray, tolerance: float, least: list[int]
-) -> list[np.ndarray]:
-    """Find combinations per segment: (n_folds, n_alphas, n_maps)."""
-    bases, start = [], 0
-    for stop, n in zip(stops, least, strict=True):
-        part = heavy[:, start:stop]
-        _, _, vt = np.linalg.svd(part, full_matrices=False)
-        while n < vt.shape[1]:
-            kept = np.swapaxes(vt[:, :n], 1, 2)
-            if np.abs(part - part @ kept @ vt[:, :n]).max(initial=0) <= tolerance:
+def _bases(part: np.ndarray, tolerance: float, n: int) -> np.ndarray:
+    """Find combinations per segment: (n_folds, n_segments, n_alphas, n_maps).
+
+    The largest error counts, not the sum of squares: what is met least well is given
+    more weight, a few times over.
+    """
+    _, sv, first = np.linalg.svd(part, full_matrices=False)
+    # With fewer even the mean of the errors' squares is too large.
+    small = sv.max((0, 1)) <= tolerance * np.sqrt(part.shape[2] * part.shape[3])
+    n = max(n, int(small.argmax()) if small.any() else small.size)
+    while n < first.shape[2]:
+        vt, weight = first, np.ones((*part.shape[:3], 1))
+        for turn in range(_TURNS):
+            if turn:
+                vt = np.linalg.svd(weight * part, full_matrices=False)[2]
+            kept = np.swapaxes(vt[:, :, :n], 2, 3)
+            error = np.abs(part - part @ kept @ vt[:, :, :n]).max(3, keepdims=True)
+            worst = error.max(2, keepdims=True)
+            if worst.max() <= tolerance:
+                return kept
+            if worst.max() > _HOPELESS * tolerance:
                 break
-            n += 1
-        bases.append(np.swapaxes(vt[:, :n], 1, 2))
-        start = stop
-    return bases
+            weight *= np.sqrt(error / np.maximum(worst, tolerance) + 1e-3)
+        n += 1
+    return np.swapaxes(first[:, :, :n], 2, 3)
 
 
-def _work(bases: list[np.ndarray], stops: np.ndarray) -> float:
+def _work(base: np.ndarray, width: int) -> float:
     """Count multiplications per target and held-out row, in those of a product."""
-    widths = np.diff([0, *stops])
-    return sum(
-        base.shape[2] * (width + _LATENCY + _TERM * base.shape[1])
-        for base, width in zip(bases, widths, strict=True)
-    )
+    n_segments, n_alphas, n_maps = base.shape[1:]
+    map_ = width + _LATENCY + _TERM * n_alphas
+    return n_segments * n_maps * map_ + _SUM * n_alphas

@@ -87,9 +87,9 @@ def _score_fold(
     else:
         held_out = y + jnp.outer(root, y_mean - y_center)
         if options.metric != "correlation":
-            residual = _by_rows(f, part, z, alphas, partial(_residual, held_out))
+            residual = _by_rows(f, part, z, alphas, held_out, _residual)
             return _score(residual, spread, n, options.metric)
-        cross, quad = _by_rows(f, part, z, alphas, partial(_products, held_out))
+        cross, quad = _by_rows(f, part, z, alphas, held_out, _products)
     if options.metric == "correlation":
         norm = jnp.sqrt(jnp.maximum(quad, 0)) * jnp.sqrt(spread)[None]
         return _ratio(cross, norm)
@@ -144,7 +144,8 @@ def _by_moments(
         return (z * test_xy).sum(0)[None], (z * dot(f.test, z)).sum(0)[None]
     matched = z * dot(f.basis, test_xy)
     cross = dot(shrinkage(f.gain, alphas).T, matched)
-    return cross, _by_rows(f, mix, z, alphas, lambda part: (part**2).sum(0))
+    none = jnp.zeros((f.test.shape[0], z.shape[1]), z.dtype)
+    return cross, _by_rows(f, mix, z, alphas, none, _residual)
 
 
 def _by_rows(
@@ -152,25 +153,32 @@ def _by_rows(
     mix: Mix | None,
     z: jax.Array,
     alphas: jax.Array,
-    measure: Callable[[jax.Array], Any],
+    held_out: jax.Array,
+    measure: Callable[[jax.Array, jax.Array], Any],
 ) -> Any:
     """Measure the predictions of every penalty: arrays (n_alphas, n_targets)."""
     if f.gain is None:
-        return jax.tree.map(lambda found: found[None], measure(dot(f.test, z)))
+        found = measure(held_out, dot(f.test, z))
+        return jax.tree.map(lambda values: values[None], found)
     if mix is None:
 
         def plain(curve: jax.Array) -> Any:
-            return measure(dot(f.test * curve[None], z))
+            return measure(held_out, dot(f.test * curve[None], z))
 
         return jax.lax.map(plain, shrinkage(f.gain, alphas).T)
-    starts, used = (0, *mix.stops[:-1]), 0
-    predicted = jnp.zeros((), z.dtype)
-    for map_, start, stop in zip(mix.maps, starts, mix.stops, strict=True):
-        parts = dot(map_, z[start:stop]).reshape(-1, f.test.shape[0] * z.shape[1])
-        weights = mix.weights[:, used : used + len(parts)]
-        predicted, used = predicted + dot(weights, parts), used + len(parts)
-    predicted = predicted.reshape(alphas.size, f.test.shape[0], -1)
-    return jax.vmap(measure)(predicted)
+    measured, each = [], jax.vmap(measure, in_axes=(None, 0))
+    for runs, some in zip(mix.maps, jnp.split(held_out, len(mix.maps)), strict=True):
+        predicted, used, start = jnp.zeros((), z.dtype), 0, 0
+        for run in runs:
+            n_segments, _, width = run.shape
+            stop = start + n_segments * width
+            segments = z[start:stop].reshape(n_segments, width, -1)
+            parts = dot(run, segments).reshape(-1, some.size)
+            weights = mix.weights[:, used : used + len(parts)]
+            predicted = predicted + dot(weights, parts)
+            used, start = used + len(parts), stop
+        measured.append(each(some, predicted.reshape(-1, *some.shape)))
+    return jax.tree.map(lambda *values: sum(values), *measured)
 
 
 @partial(jax.jit, static_argnames="options")

@@ -23,7 +23,7 @@ __all__ = [
 
 # Targets of one product: on a processor the operands then stay in the cache; an
 # accelerator wants them large.
-_TILE, _TILE_FEW, _TILE_ELSEWHERE = 512, 128, 8192
+_TILE, _TILE_FEW, _TILE_ELSEWHERE = 512, 256, 8192
 # Bytes that are read from disk at once.
 _READ = 2**27
 
