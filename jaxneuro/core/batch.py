@@ -6,10 +6,10 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["ALIGNMENT", "Sliceable", "aligned", "float_dtype", "read", "read_columns"]
+__all__ = ["Sliceable", "aligned", "float_dtype", "read", "read_columns"]
 
 _ROWS = 16  # of a memory map, whose pages are then given back
-ALIGNMENT = 64  # bytes, from whose multiples XLA takes host memory as it is
+_ALIGNMENT = 64  # bytes, from whose multiples XLA takes host memory as it is
 
 
 class Sliceable(Protocol):
@@ -64,8 +64,8 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         Not filled, and beginning at a multiple of 64 bytes.
     """
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.empty(n_bytes + ALIGNMENT, np.uint8)
-    first = -memory.ctypes.data % ALIGNMENT
+    memory = np.empty(n_bytes + _ALIGNMENT, np.uint8)
+    first = -memory.ctypes.data % _ALIGNMENT
     return memory[first : first + n_bytes].view(dtype).reshape(shape)
 
 

@@ -1,5 +1,6 @@
 """Blocks of targets: in from anything that can be sliced, out to host memory."""
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -160,11 +161,11 @@ def _on_host(
     first: Callable | None,
     alone: bool,
 ) -> Any:
-    """Compute pieces of several blocks side by side, one program for each.
+    """Compute pieces of a block or a few side by side, one call for each.
 
-    Inside one program XLA computes elementwise on one thread. A piece's result is small
-    enough that its memory is used again for the next one, and is copied at once to
-    memory of NumPy's, which comes in large pages.
+    Within a program XLA computes elementwise on one thread. A thread gives the memory
+    of a piece's results to its next one, and copies them at once to memory of NumPy's,
+    which comes in large pages: new memory costs as much as what is computed into it.
     """
     n_targets = arrays[0].shape[1]
     if not isinstance(kernel, partial):
@@ -176,9 +177,7 @@ def _on_host(
     bytes_each = dtype.itemsize * max(1, sum(array.shape[0] for array in arrays))
     width = max(128, room // bytes_each // 128 * 128)
     width = min(n_targets, width, max(128, -(-n_targets // (8 * n_threads))))
-    size = -(
-        -width // -(-width // size)
-    )  # of blocks as many as needed, hardly any twice
+    size = math.ceil(width / math.ceil(width / size))  # hardly a target twice
     out: list = []
     storing, computing = Lock(), Lock() if alone else nullcontext()
     own = local()

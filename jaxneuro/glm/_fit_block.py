@@ -17,7 +17,7 @@ from ._gls import Reduced, solve
 from ._noise import levinson, step_down, weigh
 from ._plan import Plan
 from ._sampling_error import NoiseError
-from ._sums import Sums, centered, gather, weigh_sums
+from ._sums import Scratch, Sums, centered, gather, weigh_sums
 from ._tukey import tapered, tukey_error, whiten
 from ._yule import estimate, estimate_error, lag_sums
 
@@ -145,7 +145,7 @@ def summed(plan: Plan, dtype: np.dtype) -> Callable[[np.ndarray], Sums] | None:
     def own(leaf: np.ndarray) -> np.ndarray:
         return leaf.astype(dtype) if leaf.dtype.kind == "f" else leaf
 
-    return partial(gather, jax.tree.map(own, plan.recipe))
+    return partial(gather, jax.tree.map(own, plan.recipe), scratch=Scratch())
 
 
 def noise_error(plan: Plan, ar: jax.Array | np.ndarray) -> NoiseError | None:

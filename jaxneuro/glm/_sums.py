@@ -24,7 +24,15 @@ from ..core.linalg import dot
 from ..core.struct import struct
 from ._noise import Stretch, hankel
 
-__all__ = ["Recipe", "Sums", "gather", "make_recipe", "weigh_sums"]
+__all__ = [
+    "Recipe",
+    "Scratch",
+    "Sums",
+    "centered",
+    "gather",
+    "make_recipe",
+    "weigh_sums",
+]
 
 _N_LEVEL = 16  # scans
 _MAX_SHARE = 0.25  # of the scans
@@ -161,13 +169,41 @@ def _recipe(
     )
 
 
-def centered(y: Any) -> tuple[Any, Any]:
+class Scratch(local):
+    """Memory of each thread, which its next block uses again."""
+
+    def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Give the memory of a name, new where another size is wanted.
+
+        Parameters
+        ----------
+        name : str
+            What it is for.
+        shape : tuple of int
+            Of the array.
+        dtype : dtype
+            Of its elements.
+
+        Returns
+        -------
+        array
+            Not filled.
+        """
+        memory = vars(self).get(name)
+        if memory is None or (memory.shape, memory.dtype) != (shape, dtype):
+            memory = vars(self)[name] = aligned(shape, dtype)
+        return memory
+
+
+def centered(y: Any, scratch: Scratch | None = None) -> tuple[Any, Any]:
     """Take off a level near the mean: that of a few scans costs one pass less.
 
     Parameters
     ----------
     y : array (n_times, n_targets)
         Data, of NumPy or JAX.
+    scratch : Scratch, optional
+        Memory for the rest of NumPy data.
 
     Returns
     -------
@@ -180,23 +216,12 @@ def centered(y: Any) -> tuple[Any, Any]:
     # The limits keep the compiler, too, from fusing the mean's product into the
     # difference: its uses would differ by what a large offset rounds.
     level = few.mean(axis=0).clip(few.min(axis=0), few.max(axis=0))
-    if isinstance(y, np.ndarray):
-        return np.subtract(y, level, out=_scratch("z", y.shape, y.dtype)), level
+    if scratch is not None:
+        return np.subtract(y, level, out=scratch.take("z", y.shape, y.dtype)), level
     return y - level[None], level
 
 
-_own = local()
-
-
-def _scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Give memory of this thread, which the next block uses again."""
-    memory = vars(_own).get(name)
-    if memory is None or memory.shape != shape or memory.dtype != dtype:
-        memory = vars(_own)[name] = aligned(shape, dtype)
-    return memory
-
-
-def gather(recipe: Recipe, y: Any) -> Sums:
+def gather(recipe: Recipe, y: Any, scratch: Scratch | None = None) -> Sums:
     """Sum one block of targets.
 
     Parameters
@@ -205,6 +230,8 @@ def gather(recipe: Recipe, y: Any) -> Sums:
         In the float and of the kind, NumPy or JAX, of the data.
     y : array (n_times, n_targets)
         Data.
+    scratch : Scratch, optional
+        Memory for NumPy data, in which some of the sums then are.
 
     Returns
     -------
@@ -213,16 +240,15 @@ def gather(recipe: Recipe, y: Any) -> Sums:
     """
     if recipe.rows is not None:
         y = y[recipe.rows]
-    z, level = centered(y)
+    z, level = centered(y, scratch)
     if recipe.ones is not None:
         x = _product(_design(recipe), z)
         return _exact(recipe, z, level, x)
-    raw = _products(recipe, z, level)
+    raw = _products(recipe, z, level, scratch)
     sums = _of_residuals(recipe, raw)
     lost = sums.lags[0] < raw.lags[0] / _LOST
     if isinstance(y, np.ndarray):
-        # The products that follow take the memory of those before.
-        return _exact(recipe, z, level, raw.x.copy()) if lost.any() else sums
+        return _exact(recipe, z, level, raw.x) if lost.any() else sums
     # Half the work, where no difference loses more than three bits.
     return jax.lax.cond(
         jnp.any(lost), lambda: _exact(recipe, z, level, raw.x), lambda: sums
@@ -285,14 +311,17 @@ def _column_sums(a: Any, b: Any) -> Any:
     return jnp.sum(a * b, axis=0)
 
 
-def _products(recipe: Recipe, z: Any, level: Any) -> Sums:
+def _products(
+    recipe: Recipe, z: Any, level: Any, scratch: Scratch | None = None
+) -> Sums:
     """Sum the data themselves, but for `turns`, which the design is no part of."""
     order, rank = recipe.inside.shape[:2]
-    if isinstance(z, np.ndarray):
+    if scratch is not None:
         shape = (len(recipe.columns), z.shape[1])
-        along = np.matmul(recipe.columns, z, out=_scratch("along", shape, z.dtype))
+        along = scratch.take("along", shape, z.dtype)
+        np.matmul(recipe.columns, z, out=along)
     else:
-        along = dot(recipe.columns, z)
+        along = _product(recipe.columns, z)
     lags = [_column_sums(z, z)]
     for k, gaps in enumerate(recipe.crossed, 1):
         product = _column_sums(z[k:], z[:-k])
