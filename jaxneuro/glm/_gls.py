@@ -256,25 +256,24 @@ def _augmented(
     as one row more, however large its corner.
     """
     corner = jnp.full((ar.shape[1], 1), jnp.finfo(rhs.dtype).max / 4, rhs.dtype)
-    last = jnp.concatenate([rhs.T, corner], axis=1)[:, None]
+    last = jnp.concatenate([rhs.T, corner], axis=1)
     # Only the lower triangle is read.
-    wide = jnp.pad(_matrix(info, ar), ((0, 0), (0, 0), (0, 1)))
-    factor = jax.lax.linalg.cholesky(
-        jnp.concatenate([wide, last], axis=1), symmetrize_input=False
-    )
+    wide = _matrix(info, ar, n_more=1).at[:, -1].set(last)
+    factor = jax.lax.linalg.cholesky(wide, symmetrize_input=False)
     return factor[:, :-1, :-1], factor[:, -1, :-1, None]
 
 
-def _matrix(info: Information, ar: jax.Array) -> jax.Array:
-    """Information of every voxel, (n_targets, rank, rank)."""
-    rank = info.products[0].shape[1]
-    flat = jnp.zeros((ar.shape[1], rank * rank), ar.dtype)
+def _matrix(info: Information, ar: jax.Array, n_more: int = 0) -> jax.Array:
+    """Information of every voxel, with rows and columns more, all zero."""
+    flats = []
     for stack, (alpha, ratio) in zip(
         info.products, step_down(ar, info.orders), strict=True
     ):
+        wide = jnp.pad(stack, ((0, 0), (0, n_more), (0, n_more)))
         weights = pair_weights(alpha, ratio)
-        flat = flat + dot(weights.T, stack.reshape(stack.shape[0], -1))
-    return flat.reshape(-1, rank, rank)
+        flats.append(dot(weights.T, wide.reshape(wide.shape[0], -1)))
+    size = info.products[0].shape[1] + n_more
+    return sum(flats[1:], start=flats[0]).reshape(-1, size, size)
 
 
 def solve(
