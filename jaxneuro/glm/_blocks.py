@@ -20,8 +20,7 @@ from ..core.threads import side_by_side
 __all__ = ["cast", "compute_dtype", "map_targets"]
 
 _CACHE, _DEVICE = 5 << 20, 256 << 20  # bytes of a block on CPU and on accelerators
-_PIECE, _READ = 8 << 20, 64 << 20  # bytes that are taken from memory, or read, at once
-_MAX_THREADS = 8
+_PIECE, _READ = 8 << 20, 64 << 20  # bytes of a thread's share, and of all at once
 
 
 def compute_dtype(Y: Sliceable | jax.Array) -> np.dtype:
@@ -112,17 +111,25 @@ def map_targets(
         return kernel(*(jnp.asarray(array, dtype) for array in arrays))
     on_cpu = jax.default_backend() == "cpu"
     on_device = [array for array in arrays if isinstance(array, jax.Array)]
+    on_host = on_cpu and all(len(array.devices()) == 1 for array in on_device)
+    if first is None or not on_host:  # the kernel takes the arrays themselves
+        bytes_each = max(bytes_each, _row_bytes(arrays, dtype))
     room = _CACHE if on_cpu else _DEVICE
     size = min(n_targets, max(128, room // bytes_each // 128 * 128))
-    if on_device and not (on_cpu and all(len(a.devices()) == 1 for a in on_device)):
+    if on_device and not on_host:
         return _on_device(kernel, arrays, size, dtype)
     # On CPU the two memories are one.
     sources = [np.asarray(a) if isinstance(a, jax.Array) else a for a in arrays]
-    if on_cpu:
+    if on_host:
         out = _on_host(kernel, sources, size, dtype, first, alone)
     else:
         out = _from_host(kernel, sources, size, dtype)
     return jax.tree.map(jax.device_put, out) if on_device else out
+
+
+def _row_bytes(arrays: Sequence, dtype: np.dtype) -> int:
+    """Bytes of one target in all arrays."""
+    return dtype.itemsize * max(1, sum(array.shape[0] for array in arrays))
 
 
 def _starts(n_targets: int, size: int) -> list[int]:
@@ -166,24 +173,25 @@ def _on_host(
     Within a program XLA computes elementwise on one thread. A thread gives the memory
     of a piece's results to its next one, and copies them at once to memory of NumPy's,
     which comes in large pages: new memory costs as much as what is computed into it.
+    What is not in memory is read in few large parts.
     """
     n_targets = arrays[0].shape[1]
     if not isinstance(kernel, partial):
         kernel = partial(kernel)
     what = (kernel.func, tuple(kernel.keywords.items()), kernel.args)
+    row = _row_bytes(arrays, dtype)
     in_memory = all(type(array) is np.ndarray for array in arrays)
-    n_threads = min(os.cpu_count() or 1, _MAX_THREADS)
-    room = _PIECE if in_memory else max(_READ // n_threads, _PIECE)
-    bytes_each = dtype.itemsize * max(1, sum(array.shape[0] for array in arrays))
-    width = max(128, room // bytes_each // 128 * 128)
-    width = min(n_targets, width, max(128, -(-n_targets // (8 * n_threads))))
+    n_read = n_targets if in_memory else min(n_targets, max(128, _READ // row))
+    n_threads = os.cpu_count() or 1
+    width = max(128, min(_PIECE, _READ // n_threads) // row // 128 * 128)
+    width = min(n_read, width, max(128, -(-n_read // (8 * n_threads))))
     size = math.ceil(width / math.ceil(width / size))  # hardly a target twice
     out: list = []
     storing, computing = Lock(), Lock() if alone else nullcontext()
     own = local()
 
-    def piece(start: int) -> None:
-        block = [_taken(array, start, start + width, dtype) for array in arrays]
+    def piece(held: Sequence, low: int, start: int) -> None:
+        block = [_taken(array, start, start + width, dtype) for array in held]
         if first is not None:
             with np.errstate(all="ignore"):
                 block[0] = first(block[0])
@@ -196,9 +204,13 @@ def _on_host(
         with storing:
             if not out:
                 out.append(_room(found, n_targets))
-        _store(out[0], start, found)
+        _store(out[0], low + start, found)
 
-    side_by_side(piece, _starts(n_targets, width))
+    for low in _starts(n_targets, n_read):
+        held = arrays
+        if not in_memory:
+            held = [_taken(array, low, low + n_read, dtype) for array in arrays]
+        side_by_side(partial(piece, held, low), _starts(n_read, width))
     return out[0]
 
 

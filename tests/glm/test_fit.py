@@ -314,6 +314,43 @@ def test_blocks_and_sources_agree(rng, n_targets, dtype, tmp_path, monkeypatch):
     assert_allclose(on_device.coef, whole.coef, rtol=1e-3, atol=1e-5)
 
 
+def test_blocks_for_an_accelerator_count_the_data(rng, dtype, monkeypatch):
+    """What the host sums before is no measure of what is shipped."""
+    from jaxneuro.glm import _blocks
+
+    Y, widths = rng.standard_normal((N, 700)).astype(dtype), []
+    monkeypatch.setattr(_blocks.jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(_blocks, "_DEVICE", 256 * Y[:, 0].nbytes)
+
+    def kernel(y):
+        widths.append(y.shape[1])
+        return y.sum(0)
+
+    found = _blocks.map_targets(
+        kernel, (Y,), dtype=Y.dtype, bytes_each=1, first=lambda y: y[:1]
+    )
+    assert widths == [256] * 3
+    assert_allclose(found, Y.sum(0), rtol=1e-4, atol=1e-4)
+
+
+def test_data_on_disk_are_read_in_few_parts(rng, dtype, monkeypatch):
+    from jaxneuro.glm import _blocks
+
+    class Counted(Sliced):
+        reads = 0
+
+        def __getitem__(self, key):
+            Counted.reads += 1
+            return super().__getitem__(key)
+
+    X, Y = make_design(), rng.standard_normal((N, 2000)).astype(dtype)
+    monkeypatch.setattr(_blocks, "_READ", 1000 * Y[:, 0].nbytes)
+    monkeypatch.setattr(_blocks, "_PIECE", 128 * Y[:, 0].nbytes)
+    fit = glm.fit(X, Counted(Y))
+    assert Counted.reads == 2
+    assert_allclose(fit.coef, glm.fit(X, Y).coef, rtol=1e-3, atol=1e-4)
+
+
 PEAK = """
 import resource, sys
 import numpy as np
