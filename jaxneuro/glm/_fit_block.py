@@ -17,7 +17,7 @@ from ._gls import Reduced, solve
 from ._noise import levinson, step_down, weigh
 from ._plan import Plan
 from ._sampling_error import NoiseError
-from ._sums import Scratch, Sums, centered, gather, weigh_sums
+from ._sums import Scratch, Sums, centered, gather, residuals, weigh_sums
 from ._tukey import tapered, tukey_error, whiten
 from ._yule import estimate, estimate_error, lag_sums
 
@@ -82,8 +82,7 @@ def fit_and_reduce(
             squares = squares - explained
     else:
         assert not isinstance(y, Sums)
-        z, x, mean = _coordinates(plan, y)
-        e = _residuals(plan, z, x, mean)
+        e, x, mean = _split(plan, y)
         step, squares, ar, found = _generalised(plan, e, given)
     # A constant says nothing, and what rounding leaves of it is no residual.
     seen = jnp.max(jnp.abs(x), axis=0)
@@ -223,26 +222,19 @@ def _lag_ratios(plan: Plan, y: jax.Array | Sums) -> jax.Array:
     else:
         assert plan.pairs is not None
         assert not isinstance(y, Sums)
-        z, x, mean = _coordinates(plan, y)
-        lags = lag_sums(_residuals(plan, z, x, mean), plan.pairs)
+        e, x, _ = _split(plan, y)
+        lags = lag_sums(e, plan.pairs)
     dead = (jnp.max(jnp.abs(x), axis=0) == 0) | ~jnp.isfinite(lags[0])
     return jnp.where(dead[None], jnp.nan, lags / jnp.where(dead, 1, lags[0])[None])
 
 
-def _coordinates(plan: Plan, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Split data into a level, the rest, and its coordinates along the design."""
+def _split(plan: Plan, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Split data into residuals, coordinates along the design, and a level."""
     if plan.rows is not None:
         y = y[plan.rows]
-    z, mean = centered(y)
-    return z, dot(plan.q.T, z), mean
-
-
-def _residuals(plan: Plan, z: jax.Array, x: jax.Array, mean: jax.Array) -> jax.Array:
-    """Least squares residuals."""
-    e = z - dot(plan.q, x)
-    if plan.ones is not None:
-        e = e + plan.ones[:, None] * mean[None]
-    return e
+    z, level = centered(y)
+    x = dot(plan.q.T, z)
+    return residuals(plan.q, plan.ones, z, x, level), x, level
 
 
 def _coefficients(plan: Plan, lags: jax.Array) -> jax.Array:

@@ -7,6 +7,7 @@ from jax.typing import ArrayLike
 
 from ..core import check
 from ..core.batch import Sliceable
+from ._noise import stretches
 
 __all__ = ["check_stretches", "design_inputs", "given_ar"]
 
@@ -69,9 +70,11 @@ def check_stretches(run_id: np.ndarray, keep: np.ndarray, order: int) -> None:
     ValueError
         If no stretch of scans is longer than the order.
     """
-    borders = np.flatnonzero((run_id[1:] != run_id[:-1]) | ~keep[1:] | ~keep[:-1]) + 1
-    longest = max(map(np.sum, np.split(keep, borders)))
-    if longest <= order and order > 0:
+    if order == 0:
+        return
+    (part,) = stretches(run_id, keep, order, stationary=False)
+    longest = 1 + int(part.same.any(axis=1).sum())
+    if longest <= order:
         raise ValueError(
             f"noise_model has order {order} but the longest stretch of scans without a "
             f"gap has {longest}; use an order below that or 'ols'."

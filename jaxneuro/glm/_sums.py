@@ -31,6 +31,7 @@ __all__ = [
     "centered",
     "gather",
     "make_recipe",
+    "residuals",
     "weigh_sums",
 ]
 
@@ -221,6 +222,31 @@ def centered(y: Any, scratch: Scratch | None = None) -> tuple[Any, Any]:
     return y - level[None], level
 
 
+def residuals(q: Any, ones: Any, z: Any, x: Any, level: Any) -> Any:
+    """Make least squares residuals.
+
+    Parameters
+    ----------
+    q : array (n_kept, rank)
+        Design in orthonormal columns.
+    ones : array (n_kept,) or None
+        Residual of a constant, None where the design explains it.
+    z : array (n_kept, n_targets)
+        Data less `level`, of NumPy or JAX.
+    x : array (rank, n_targets)
+        Their coordinates along `q`.
+    level : array (n_targets,)
+        What was taken off.
+
+    Returns
+    -------
+    array (n_kept, n_targets)
+        What the design leaves of the data.
+    """
+    e = z - _product(q, x)
+    return e if ones is None else e + ones[:, None] * level[None]
+
+
 def gather(recipe: Recipe, y: Any, scratch: Scratch | None = None) -> Sums:
     """Sum one block of targets.
 
@@ -354,7 +380,5 @@ def _stacked(rows: list) -> Any:
 
 def _exact(recipe: Recipe, z: Any, level: Any, x: Any) -> Sums:
     """Make the residuals, and sum them."""
-    e = z - _product(_design(recipe).T, x)
-    if recipe.ones is not None:
-        e = e + recipe.ones[:, None] * level[None]
+    e = residuals(_design(recipe).T, recipe.ones, z, x, level)
     return replace(_products(recipe, e, level), x=x)
