@@ -1,8 +1,8 @@
 """Independent pieces of work side by side on the cores of a CPU."""
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from .progress import track
 
-__all__ = ["one_blas_thread", "side_by_side"]
+__all__ = ["ahead", "one_blas_thread", "side_by_side"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -60,7 +60,47 @@ def side_by_side(
         n_threads = 1
     if n_threads < 2:
         return [function(item) for item in track(items, show=show, desc=desc)]
-    # These switches belong to a thread.
+    work = _elsewhere(function)
+    with one_blas_thread(), ThreadPoolExecutor(n_threads) as pool:
+        bar = track(items, show=show, desc=desc)
+        return [result for result, _ in zip(pool.map(work, items), bar, strict=True)]
+
+
+def ahead(
+    function: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[Result]:
+    """Call a function for every item, while the caller uses the result before.
+
+    BLAS is held to one thread meanwhile, as in :func:`side_by_side`: the caller's
+    products have the other cores.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an item and gives a pytree of arrays. The calls come in turn, and the
+        results of two of them are held at the same time. It may factorise matrices
+        one by one but no batches of them, nor may what the caller does meanwhile.
+    items : iterable
+        What to call it with.
+
+    Yields
+    ------
+    object
+        A result per item, in their order.
+    """
+    work = _elsewhere(function)
+    with one_blas_thread(), ThreadPoolExecutor(1) as pool:
+        waiting: Future[Result] | None = None
+        for item in items:
+            ready, waiting = waiting, pool.submit(work, item)
+            if ready is not None:
+                yield ready.result()
+        if waiting is not None:
+            yield waiting.result()
+
+
+def _elsewhere(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
+    """Give a function for another thread: JAX's switches belong to a thread."""
     x64 = jnp.zeros(()).dtype == jnp.float64
     device = jax.config.jax_default_device  # type: ignore[attr-defined]  # made late
 
@@ -68,9 +108,7 @@ def side_by_side(
         with jax.enable_x64(x64), jax.default_device(device):
             return jax.block_until_ready(function(item))
 
-    with one_blas_thread(), ThreadPoolExecutor(n_threads) as pool:
-        bar = track(items, show=show, desc=desc)
-        return [result for result, _ in zip(pool.map(work, items), bar, strict=True)]
+    return work
 
 
 def one_blas_thread() -> AbstractContextManager:

@@ -1,4 +1,5 @@
 import os
+from threading import Event
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +8,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from jaxneuro.core import threads
-from jaxneuro.core.threads import side_by_side
+from jaxneuro.core.threads import ahead, side_by_side
 
 ONE = jnp.zeros(())
 
@@ -70,4 +71,33 @@ def test_one_blas_thread_for_the_host():
     before = blas_threads()
     with threads.one_blas_thread():
         assert set(blas_threads()) == {1}
+    assert blas_threads() == before
+
+
+def test_the_next_result_is_made_while_one_is_used():
+    begun, used = [Event() for _ in range(4)], []
+
+    def make(item):
+        begun[item].set()
+        return jnp.full(3, item)
+
+    for item, result in enumerate(ahead(make, range(4))):
+        if item < 3:
+            assert begun[item + 1].wait(10)
+        assert set(blas_threads()) == {1}
+        used.append(int(result[0]))
+    assert used == [0, 1, 2, 3]
+    assert list(ahead(make, [])) == []
+
+
+def test_float64_goes_ahead(x64):
+    assert [x.dtype for x in ahead(jnp.ones, [2, 3])] == [jnp.float64] * 2
+
+
+def test_an_error_ahead_reaches_the_caller_after_what_came_before():
+    before = blas_threads()
+    results = ahead(lambda x: 1 / x, [1, 2, 0, 4])
+    assert [next(results), next(results)] == [1, 0.5]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
     assert blas_threads() == before
