@@ -11,19 +11,23 @@ from ..core import check, search
 from ..core.partition import band_numbers
 from ..core.progress import track
 from ..core.ridge import CVFit
+from ..core.threads import ahead
 from ._bands import check_gammas, sample_gammas
-from ._block import solve_block
-from ._factor import fold_factor, whole
-from ._mix import mix
+from ._block import Block, center_block, solve_block
+from ._factor import Factors, Whole, fold_factor, products_of, whole
+from ._mix import Mixes, mix
 from ._records import LinearFit
 from ._ridge import fits_dual
 from ._ridge_cv import fold_number
-from ._rows import Options, arrange
-from ._score import apart, score_block
-from ._screen import Data, best_of, screen, weighed
+from ._rows import Options, Rows, arrange
+from ._score import score_block
+from ._screen import Data, best_of, factors_of, products_at, screen, weighed
 from ._targets import checked, over_targets, tile_width
 
 __all__ = ["banded_ridge_cv"]
+
+# Bytes of targets and their products that are kept from one weighting to the next.
+_KEPT = 2**28
 
 
 def banded_ridge_cv(
@@ -73,7 +77,8 @@ def banded_ridge_cv(
         Whether all targets share the weighting with the best mean score; `alpha`
         is each target's own all the same.
     batch_size : int, optional
-        Targets that are scored at once.
+        Targets that are scored at once. Blocks are kept from one weighting to the
+        next with their products, up to 256 MB; the others are made anew each time.
     show_progress : bool
         Whether to draw a progress bar over weightings.
 
@@ -167,7 +172,8 @@ def _prepare(
         keep_scores=False,
     )
     numbers = band_numbers(bands, n_features)
-    return Data(rows, Y, dtype, numbers, grid, options, batch_size)
+    products = None if options.dual else products_of(rows, options)
+    return Data(rows, products, Y, dtype, numbers, grid, options, batch_size)
 
 
 def _compare(
@@ -175,33 +181,56 @@ def _compare(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Best score by folds and its alpha, each (n_gammas, n_targets)."""
     alphas = jnp.asarray(data.grid, data.dtype)
-    relative = data.options.metric == "correlation"
-    scores, chosen, mixture = [], [], None
     width = data.batch_size or min(tile_width(small=True), check.shape_of(data.Y)[1])
-    for gamma in track(gammas, show=show, desc="weights of bands", unit="weights"):
+    centered = _Centered(data)
+    mixture = None
+
+    def prepare(gamma: np.ndarray) -> tuple[Rows, jax.Array, Factors, Mixes]:
+        nonlocal mixture
         rows = weighed(data, gamma)
+        known = products_at(data, rows, gamma)
         inverse = data.grid.size == 1
-        factor = fold_factor(rows, alphas, data.options, inverse=inverse)
+        factor = fold_factor(rows, known, alphas, data.options, inverse=inverse)
         # The shape of the first mixture serves all: no new compilation.
         mixture = mix(
             factor,
             data.grid,
             dual=data.options.dual,
-            relative=relative,
+            relative=data.options.metric == "correlation",
             like=mixture,
         )
-        parts = apart(factor, mixture)
-        found = over_targets(
-            lambda Y, _, rows=rows, parts=parts: best_of(
-                score_block(rows, *parts, Y, alphas, data.options), alphas
-            ),
-            data.Y,
-            data.dtype,
-            batch_size=width,
-        )
-        scores.append(np.asarray(found[0]))
-        chosen.append(np.asarray(found[1]))
+        return rows, factors_of(data, gamma), factor, mixture
+
+    scores, chosen = [], []
+    shown = track(gammas, show=show, desc="weights of bands", unit="weights")
+    for _, parts in zip(shown, ahead(prepare, gammas), strict=True):
+
+        def score(Y: jax.Array, here: slice, parts=parts) -> tuple:
+            rows, factors, *known = parts
+            block = centered(Y, here)
+            found = score_block(rows, *known, block, alphas, data.options, factors)
+            return best_of(found, alphas)
+
+        best = over_targets(score, data.Y, data.dtype, batch_size=width)
+        scores.append(np.asarray(best[0]))
+        chosen.append(np.asarray(best[1]))
     return np.stack(scores), np.stack(chosen)
+
+
+class _Centered:
+    """Blocks of targets and their products with the predictors, kept while they fit."""
+
+    def __init__(self, data: Data) -> None:
+        self.data, self.kept, self.room = data, {}, _KEPT
+
+    def __call__(self, Y: jax.Array, here: slice) -> Block:
+        if here.start in self.kept:
+            return self.kept[here.start]
+        block = center_block(self.data.rows, Y, self.data.options)
+        self.room -= sum(part.nbytes for part in jax.tree.leaves(block))
+        if self.room >= 0:
+            self.kept[here.start] = block
+        return block
 
 
 class _Columns:
@@ -235,11 +264,16 @@ def _refit(
     intercept = np.zeros(n_targets, data.dtype)
     alpha = alphas[winner, np.arange(n_targets)]
     source = data.Y if hasattr(data.Y, "shape") else np.asarray(data.Y)
-    for which in np.unique(winner):
-        index = np.flatnonzero(winner == which)
+    winners = np.unique(winner)
+
+    def prepare(which: int) -> tuple[Rows, Whole]:
         rows = weighed(data, gammas[which])
+        system = products_at(data, rows, gammas[which]).total
+        return rows, whole(rows, data.grid, system, dual=data.options.dual)
+
+    for which, (rows, final) in zip(winners, ahead(prepare, winners), strict=True):
+        index = np.flatnonzero(winner == which)
         strengths = jnp.asarray(alpha[index])
-        final = whole(rows, strengths, dual=data.options.dual)
 
         def solve(
             block: jax.Array, here: slice, rows=rows, final=final, each=strengths
@@ -252,7 +286,7 @@ def _refit(
             solve,
             _Columns(source, index),  # type: ignore[arg-type]  # it can be sliced
             data.dtype,
-            batch_size=data.batch_size or min(512, n_targets),
+            batch_size=data.batch_size or min(tile_width(small=True), n_targets),
         )
         coef[:, index], intercept[index] = np.asarray(part[0]), np.asarray(part[1])
     with np.errstate(divide="ignore"):

@@ -51,6 +51,7 @@ class Block:
         return self.y + rows.root[..., None] * self.fold_mean[:, None]
 
 
+@partial(jax.jit, static_argnames="options")
 def center_block(rows: Rows, Y: jax.Array, options: Options) -> Block:
     """Centre a block of targets and multiply it with the predictors.
 

@@ -1,35 +1,50 @@
 """Factorisations of the predictors, computed once for all targets."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ..core.linalg import dot
 from ..core.struct import static, struct
+from ..core.threads import side_by_side
 from ._rows import Options, Rows
 
-__all__ = ["FoldFactor", "Whole", "fold_factor", "shrinkage", "test_center", "whole"]
+__all__ = [
+    "SMALL",
+    "Factors",
+    "FoldFactor",
+    "Products",
+    "Whole",
+    "fold_factor",
+    "products_of",
+    "shrinkage",
+    "test_center",
+    "whole",
+]
+
+# Up to this rank folds are factored and scored together; above, few are apart.
+SMALL, _FEW = 256, 10
 
 
 @struct
 class FoldFactor:
-    """What scores the targets of each fold; every array leads with folds.
+    """What scores the targets of a fold; every array leads with folds where stacked.
 
     The training products, turned by `basis`, are shrunk by a function of `gain` and
     alpha; `test` maps the result to held-out predictions.
 
     Attributes
     ----------
-    basis : array (n_folds, rank, n_features) or (n_folds, rank, n_train)
+    basis : array (rank, n_features) or (rank, n_train)
         Acts on ``X'Y`` or, in the dual, on the training targets.
-    gain : array (n_folds, rank)
-        Eigenvalues; empty where `basis` is the inverse for one alpha.
-    test : array (n_folds, n_test, rank)
+    gain : array (rank,), or None
+        Eigenvalues; None where `basis` is the inverse for one alpha.
+    test : array (n_test, rank)
         Held-out predictors in that basis. Where `by_moments`, their triangle, or
         for one alpha their products.
-    train : int array (n_folds, n_train), or None
+    train : int array (n_train,), or None
         Rows of the training samples, in the dual; `n_folds * n_rows` is padding.
     by_moments : bool
         Whether held-out rows meet the predictions through their products.
@@ -40,6 +55,10 @@ class FoldFactor:
     test: jax.Array
     train: jax.Array | None
     by_moments: bool = static()  # type: ignore[assignment]  # a dataclass field
+
+
+# Stacked along folds, or one of each fold.
+Factors = FoldFactor | tuple[FoldFactor, ...]
 
 
 @struct
@@ -100,15 +119,76 @@ def _invert(system: jax.Array) -> jax.Array:
     return solve(solve(eye), transpose_a=True)
 
 
+@struct
+class Products:
+    """Products of the predictors, which their factorisations begin with.
+
+    Attributes
+    ----------
+    own : array (n_folds, n_features, n_features), or None
+        Of each fold, about its means where there is an intercept; None in the dual.
+    total : array (n_features, n_features) or (n_rows, n_rows)
+        Of all samples, about theirs; in the dual the kernel.
+    """
+
+    own: jax.Array | None
+    total: jax.Array
+
+    def weighed(self, factors: jax.Array) -> "Products":
+        """Multiply the predictors with `factors`, not in the dual."""
+        square = jnp.outer(factors, factors)
+        assert self.own is not None
+        return Products(own=self.own * square[None], total=self.total * square)
+
+
+@partial(jax.jit, static_argnames="options")
+def products_of(rows: Rows, options: Options) -> Products:
+    """Multiply the predictors with themselves.
+
+    Parameters
+    ----------
+    rows : Rows
+        Predictors by fold.
+    options : Options
+        What selects code.
+
+    Returns
+    -------
+    Products
+        Of features, in the dual of samples.
+    """
+    if options.dual:
+        return Products(own=None, total=dot(rows.flat.T, rows.flat))
+
+    def own(item: tuple) -> jax.Array:
+        X, root, mean = item
+        if options.fit_intercept:
+            X = X - jnp.outer(mean, root)
+        return dot(X, X.T)
+
+    parts = jax.lax.map(own, (rows.X, rows.root, rows.mean))
+    total = parts.sum(0)
+    if options.fit_intercept:
+        total += dot((rows.size[:, None] * rows.mean).T, rows.mean)
+    return Products(own=parts, total=total)
+
+
 def fold_factor(
-    rows: Rows, alphas: jax.Array, options: Options, *, inverse: bool
-) -> FoldFactor:
+    rows: Rows,
+    products: Products,
+    alphas: jax.Array,
+    options: Options,
+    *,
+    inverse: bool,
+) -> Factors:
     """Factor the training samples of every fold.
 
     Parameters
     ----------
     rows : Rows
         Predictors by fold.
+    products : Products
+        Of them.
     alphas : array (n_alphas,)
         Penalties; one, where `inverse`.
     options : Options
@@ -118,103 +198,99 @@ def fold_factor(
 
     Returns
     -------
-    FoldFactor
-        For all targets.
+    FoldFactor or tuple of FoldFactor
+        For all targets: stacked along folds, or one of each where these are few and
+        large. Cut from a stack, each block of targets would copy them.
     """
-    if not options.dual:
-        return _primal(rows, alphas, options, inverse=inverse)
-    n_folds, n_rows = rows.root.shape
-    train = [
-        np.delete(np.arange(n_folds * n_rows), np.s_[k * n_rows : (k + 1) * n_rows])
-        for k in range(n_folds)
-    ]
-    return _dual(rows, alphas, jnp.asarray(np.stack(train)), options, inverse=inverse)
+    n_folds, n_features, n_rows = rows.X.shape
+    known = {"options": options, "inverse": inverse}
+    rank = (n_folds - 1) * n_rows if options.dual else n_features
+    if rank <= SMALL or n_folds > _FEW:
+        return _all(rows, products, alphas, **known)
+    one = partial(_one, rows, products, alphas, **known)
+    return tuple(side_by_side(one, range(n_folds), like=rows.X))
 
 
 @partial(jax.jit, static_argnames=("options", "inverse"))
-def _primal(
-    rows: Rows, alphas: jax.Array, options: Options, *, inverse: bool
+def _all(rows: Rows, products: Products, alphas: jax.Array, **known: Any) -> FoldFactor:
+    """Factor the training samples of every fold, stacked."""
+    one = partial(_one, rows, products, alphas, **known)
+    return jax.lax.map(one, jnp.arange(len(rows.X)))
+
+
+@partial(jax.jit, static_argnames=("options", "inverse"))
+def _one(
+    rows: Rows,
+    products: Products,
+    alphas: jax.Array,
+    fold: jax.Array,
+    *,
+    options: Options,
+    inverse: bool,
 ) -> FoldFactor:
-    n_features, n_rows = rows.X.shape[1:]
-    size, mean = rows.size, rows.mean
-    by_moments = n_rows >= n_features
-
-    def own(item: tuple) -> jax.Array:
-        X, root, mean = item
-        if options.fit_intercept:
-            X = X - jnp.outer(mean, root)
-        return dot(X, X.T)
-
-    xx = jax.lax.map(own, (rows.X, rows.root, mean))
-    total = xx.sum(0)
-    if options.fit_intercept:
-        total += dot((size[:, None] * mean).T, mean)
-
-    def one(item: tuple) -> tuple:
-        X, root, mean, n, xx = item
-        train = total - xx
-        if options.fit_intercept:
-            train -= n * size.sum() / (size.sum() - n) * jnp.outer(mean, mean)
-        X = X - jnp.outer(test_center(mean, n, size, options), root)
-        if not inverse:
-            gain, basis = jnp.linalg.eigh(train)
-            test = dot(X.T, basis)
-            if by_moments:
-                test = jnp.linalg.qr(test, mode="r")
-            return basis.T, jnp.maximum(gain, 0), test
-        eye = jnp.eye(n_features, dtype=X.dtype)
-        test = dot(X, X.T) if by_moments else X.T
-        return _invert(train + alphas[0] * eye), None, test
-
-    folds = (rows.X, rows.root, mean, size, xx)
-    basis, gain, test = jax.lax.map(one, folds)
-    return FoldFactor(
-        basis=basis,
-        gain=gain,
-        test=test,
-        train=None,
-        by_moments=by_moments,
+    """Factor the training samples of one fold."""
+    system, test, train = (_dual if options.dual else _primal)(
+        rows, products, fold, options
     )
+    by_moments = not options.dual and rows.X.shape[2] >= rows.X.shape[1]
+    known = {"train": train, "by_moments": by_moments}
+    if inverse:
+        basis = _invert(system + alphas[0] * jnp.eye(len(system), dtype=system.dtype))
+        test = dot(test.T, test) if by_moments else test
+        return FoldFactor(basis=basis, gain=None, test=test, **known)
+    gain, basis = jnp.linalg.eigh(system)
+    test = dot(test, basis)
+    if by_moments:
+        test = jnp.linalg.qr(test, mode="r")
+    return FoldFactor(basis=basis.T, gain=jnp.maximum(gain, 0), test=test, **known)
 
 
-@partial(jax.jit, static_argnames=("options", "inverse"))
+def _primal(
+    rows: Rows, products: Products, fold: jax.Array, options: Options
+) -> tuple[jax.Array, jax.Array, None]:
+    """Training products and held-out predictors of a fold."""
+    assert products.own is not None
+    mean, n, size = rows.mean[fold], rows.size[fold], rows.size
+    train = products.total - products.own[fold]
+    if options.fit_intercept:
+        train -= n * size.sum() / (size.sum() - n) * jnp.outer(mean, mean)
+    center = test_center(mean, n, size, options)
+    return train, (rows.X[fold] - jnp.outer(center, rows.root[fold])).T, None
+
+
 def _dual(
-    rows: Rows, alphas: jax.Array, train: jax.Array, options: Options, *, inverse: bool
-) -> FoldFactor:
+    rows: Rows, products: Products, fold: jax.Array, options: Options
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Training kernel, kernel of held-out with training rows, and the latter."""
     n_folds, n_rows = rows.root.shape
-    X, roots = rows.flat, rows.root.reshape(-1)
-    kernel = dot(X.T, X)
-
-    def one(item: tuple) -> tuple:
-        fold, train = item
-        root, held_out = roots[train], fold * n_rows + jnp.arange(n_rows)
-        k_train = kernel[train][:, train]
-        k_test = kernel[held_out][:, train]
-        mine = roots[held_out]
-        if options.fit_intercept:
-            share = root / (root**2).sum()
-            row = dot(share, k_train)  # the training mean times each sample
-            row = row - root * dot(row, share)
-            k_test = k_test - jnp.outer(dot(k_test, share), root)
-            k_test = k_test - jnp.outer(mine, row)
-            k_train = k_train - jnp.outer(dot(k_train, share), root)
-            k_train = k_train - jnp.outer(root, row)
-        if options.metric == "correlation":
-            k_test -= jnp.outer(mine, dot(mine / (mine**2).sum(), k_test))
-        if not inverse:
-            gain, basis = jnp.linalg.eigh(k_train)
-            return basis.T, jnp.maximum(gain, 0), dot(k_test, basis)
-        eye = jnp.eye(train.size, dtype=X.dtype)
-        return _invert(k_train + alphas[0] * eye), None, k_test
-
-    folds = (jnp.arange(n_folds, dtype=train.dtype), train)
-    basis, gain, test = jax.lax.map(one, folds)
-    return FoldFactor(basis=basis, gain=gain, test=test, train=train, by_moments=False)
+    kernel, roots = products.total, rows.root.reshape(-1)
+    held_out = fold * n_rows + jnp.arange(n_rows)
+    train = jnp.arange((n_folds - 1) * n_rows)
+    train = jnp.where(train < fold * n_rows, train, train + n_rows)
+    root, mine = roots[train], roots[held_out]
+    k_train = kernel[train][:, train]
+    k_test = kernel[held_out][:, train]
+    if options.fit_intercept:
+        share = root / (root**2).sum()
+        row = dot(share, k_train)  # the training mean times each sample
+        row = row - root * dot(row, share)
+        k_test = k_test - jnp.outer(dot(k_test, share), root)
+        k_test = k_test - jnp.outer(mine, row)
+        k_train = k_train - jnp.outer(dot(k_train, share), root)
+        k_train = k_train - jnp.outer(root, row)
+    if options.metric == "correlation":
+        k_test -= jnp.outer(mine, dot(mine / (mine**2).sum(), k_test))
+    return k_train, k_test, train
 
 
 @partial(jax.jit, static_argnames=("dual", "method"))
 def whole(
-    rows: Rows, alpha: jax.Array, *, dual: bool = False, method: str = "eigh"
+    rows: Rows,
+    alpha: jax.Array,
+    system: jax.Array | None = None,
+    *,
+    dual: bool = False,
+    method: str = "eigh",
 ) -> Whole:
     """Factor all samples.
 
@@ -224,6 +300,8 @@ def whole(
         Predictors by fold, centred at their mean where there is an intercept.
     alpha : array (n,)
         Penalties; only the first counts, and only for "inverse".
+    system : array (n_features, n_features) or (n_rows, n_rows), optional
+        Products of all predictors, where they are known.
     dual : bool
         Whether to go through the kernel of samples.
     method : {"eigh", "rows", "inverse", "svd"}
@@ -239,7 +317,8 @@ def whole(
     if method == "svd":
         u, sv, vt = jnp.linalg.svd(X, full_matrices=False)
         return Whole(basis=vt, back=u, gain=sv, on_rows=True, by_root=True)
-    system = dot(X.T, X) if dual else dot(X, X.T)
+    if system is None:
+        system = dot(X.T, X) if dual else dot(X, X.T)
     if method == "inverse":
         inverse = _invert(system + alpha[0] * jnp.eye(system.shape[0], dtype=X.dtype))
         back = X if dual else None

@@ -1,22 +1,24 @@
 """A grid of penalties as few products: neighbouring penalties shrink alike."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
 from ..core.struct import struct
-from ._factor import FoldFactor
+from ._factor import Factors, FoldFactor
 
-__all__ = ["Mix", "mix"]
+__all__ = ["Mix", "Mixes", "mix"]
 
 # Most held-out rows of a stretch: the products of all its maps then stay in the cache.
 _ROWS = 150
-# Segments of one width, and the share of the rank that is left to one more at the end,
-# where few large eigenvalues need more maps than the others.
-_SEGMENTS, _RESTS = (1, 2, 3, 4, 6), (0, 1 / 32, 1 / 16, 1 / 8)
+# Segments of one width, and the share of the rank that is left to one more, before them
+# or at the end, where few large eigenvalues need more maps than the others.
+_SEGMENTS, _RESTS = (1, 2, 3, 4, 6), (0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 2 / 5)
 # Costs of a map, of a penalty's share of it, and of each penalty's sum over segments of
 # one width, in multiplications of a product.
 _LATENCY, _TERM, _SUM = 40, 3, 28
@@ -32,13 +34,15 @@ _BOUND = 256
 class Mix:
     """Predictions of a grid as mixtures of a few maps on segments of the spectrum.
 
+    Where the factors of folds are stacked, so are the arrays.
+
     Attributes
     ----------
-    maps : tuple of tuple of array (n_folds, n_segments, n_maps * n_rows, width)
+    maps : tuple of tuple of array (n_segments, n_maps * n_rows, width)
         For each stretch of held-out rows and each run of segments of one width the
         maps of every segment, one above the other. All segments of a run have as many
         maps: their products are one array without a copy.
-    weights : array (n_folds, n_alphas, n_parts)
+    weights : array (n_alphas, n_parts)
         How each penalty mixes the maps of all segments, in order.
     """
 
@@ -46,14 +50,18 @@ class Mix:
     weights: jax.Array
 
 
+# Of all folds, or one of each.
+Mixes = Mix | tuple[Mix, ...] | None
+
+
 def mix(
-    factor: FoldFactor,
+    factor: Factors,
     alphas: np.ndarray,
     *,
     dual: bool,
     relative: bool,
-    like: Mix | None = None,
-) -> Mix | None:
+    like: Mixes = None,
+) -> Mixes:
     """Find the cheapest mixture whose predictions are as exact as the arithmetic.
 
     On a segment of the spectrum the shrinkages ``1 / (gain + alpha)`` of all
@@ -63,8 +71,8 @@ def mix(
 
     Parameters
     ----------
-    factor : FoldFactor
-        Factorisations, concrete.
+    factor : FoldFactor or tuple of FoldFactor
+        Factorisations; while they are traced there is no mixture.
     alphas : array (n_alphas,)
         Penalties.
     dual : bool
@@ -72,21 +80,27 @@ def mix(
     relative : bool
         Bound errors relative to the predictions at each penalty, as a correlation
         needs, instead of relative to the targets.
-    like : Mix, optional
+    like : Mix or tuple of Mix, optional
         A mixture whose segments are taken, and at least as many maps.
 
     Returns
     -------
-    Mix or None
-        None where one product per penalty is as cheap.
+    Mix, tuple of Mix, or None
+        As the factors come; None where one product per penalty is as cheap.
     """
-    if factor.gain is None or isinstance(factor.gain, Tracer):
+    stacked = isinstance(factor, FoldFactor)
+    first = factor if stacked else factor[0]
+    if first.gain is None or isinstance(first.gain, Tracer):
         return None
-    gain = np.asarray(factor.gain, np.float64)
-    dtype = np.dtype(factor.gain.dtype)
-    test = np.asarray(factor.test)
-    reach = np.linalg.norm(test, axis=1).astype(np.float64)
-    tolerance = max(_BOUND * np.finfo(dtype).eps, 1e-12) / _overlap(test, reach)
+    dtype = np.dtype(first.gain.dtype)
+    gains = factor.gain if stacked else [part.gain for part in factor]
+    tests = factor.test if stacked else [part.test for part in factor]
+    gain = np.stack([np.asarray(part, np.float64) for part in np.asarray(gains)])
+    tests = [np.asarray(part) for part in (np.asarray(tests) if stacked else tests)]
+    reach = np.stack([np.linalg.norm(test, axis=0) for test in tests]).astype(float)
+    # The power iteration nears it from below.
+    overlap = 1.2 * max(map(_overlap, tests, reach))
+    tolerance = max(_BOUND * np.finfo(dtype).eps, 1e-12) / overlap
     if not dual:
         reach = reach * np.sqrt(gain)
     curve = _shrink(gain, alphas)  # (n_folds, rank, n_alphas)
@@ -96,14 +110,15 @@ def mix(
     curve, heavy = curve / size, heavy / size
     if relative:
         tolerance /= _BOUND
-    n_rows, rank = test.shape[1:]
+    n_rows, rank = tests[0].shape
+    n_stretches = _stretches(n_rows)
     if like is None:
         plan, bases = _cheapest(heavy, tolerance, alphas.size * rank)
     else:
-        shapes = [run.shape[1:] for run in like.maps[0]]
-        n_rows //= len(like.maps)
+        known = like[0] if isinstance(like, tuple) else like
+        shapes = [run.shape[-3:] for run in known.maps[0]]
         plan = [(n, width) for n, _, width in shapes]
-        least = [height // n_rows for _, height, _ in shapes]
+        least = [height * n_stretches // n_rows for _, height, _ in shapes]
         bases = [
             _bases(part, tolerance, n)
             for part, n in zip(_cut(heavy, plan), least, strict=True)
@@ -113,12 +128,16 @@ def mix(
     curves = [part @ base for part, base in zip(_cut(curve, plan), bases, strict=True)]
     shares = [np.moveaxis(base, 2, 1).reshape(*size.shape[::2], -1) for base in bases]
     weights = np.swapaxes(size, 1, 2) * np.concatenate(shares, axis=2)
-    curves = [jnp.asarray(part, dtype) for part in curves]
-    n_stretches = _stretches(test.shape[1])
-    return Mix(
-        maps=_maps(factor.test, curves, n_stretches=n_stretches),
-        weights=jnp.asarray(weights, dtype),
-    )
+    parts = [part.astype(dtype) for part in (weights, *curves)]
+
+    def one(test: jax.Array, weights: ArrayLike, *curves: ArrayLike) -> Mix:
+        maps = _maps(test, curves, n_stretches=n_stretches)
+        return Mix(maps=maps, weights=jnp.asarray(weights))
+
+    if isinstance(factor, FoldFactor):
+        return jax.vmap(one)(factor.test, *parts)
+    each = zip(factor, *parts, strict=True)
+    return tuple(one(fold.test, *part) for fold, *part in each)
 
 
 Plan = list[tuple[int, int]]
@@ -130,10 +149,13 @@ def _cheapest(
     """Find the cheapest plan and its combinations; none where `plain` is as cheap."""
     best, cost = ([], []), 0.9 * plain
     for plan in _plans(heavy.shape[1]):
-        bases = [_bases(part, tolerance, 1) for part in _cut(heavy, plan)]
-        widths = [width for _, width in plan]
-        work = sum(_work(*pair) for pair in zip(bases, widths, strict=True))
-        if work < cost:
+        bases, work = [], 0.0
+        for part, (_, width) in zip(_cut(heavy, plan), plan, strict=True):
+            bases.append(_bases(part, tolerance, 1))
+            work += _work(bases[-1], width)
+            if work >= cost:
+                break
+        else:
             best, cost = (plan, bases), work
     return best
 
@@ -145,8 +167,9 @@ def _plans(rank: int) -> list[Plan]:
         for rest in _RESTS:
             width = int(rank * (1 - rest)) // n
             left = rank - n * width
-            plan = [(n, width), (1, left)]
-            plans.append([(n, width) for n, width in plan if width])
+            plan = [(n, width), (1, left)] if left else [(n, width)]
+            if width:
+                plans += [plan, plan[::-1]] if left else [plan]
     return plans
 
 
@@ -161,19 +184,21 @@ def _cut(curve: np.ndarray, plan: Plan) -> list[np.ndarray]:
 
 @partial(jax.jit, static_argnames="n_stretches")
 def _maps(
-    test: jax.Array, curves: list[jax.Array], *, n_stretches: int
+    test: jax.Array, curves: Sequence[ArrayLike], *, n_stretches: int
 ) -> tuple[tuple[jax.Array, ...], ...]:
     """Scale columns by every function, as :class:`Mix` holds them."""
-    n_folds, stretches = test.shape[0], []
-    for some in jnp.split(test, n_stretches, axis=1):
+    stretches = []
+    for some in jnp.split(test, n_stretches):
         runs, start = [], 0
         for curve in curves:
-            _, n_segments, width, _ = curve.shape
+            n_segments, width, _ = jnp.shape(curve)
             stop = start + n_segments * width
-            part = some[:, :, start:stop].reshape(n_folds, -1, n_segments, width)
-            part = jnp.swapaxes(part, 1, 2)[:, :, None]
-            scaled = part * jnp.swapaxes(curve, 2, 3)[..., None, :]
-            runs.append(scaled.reshape(n_folds, n_segments, -1, width))
+            part = some[:, start:stop].reshape(-1, n_segments, width)
+            scaled = (
+                jnp.swapaxes(part, 0, 1)[:, None]
+                * jnp.swapaxes(curve, 1, 2)[:, :, None]
+            )
+            runs.append(scaled.reshape(n_segments, -1, width))
             start = stop
         stretches.append(tuple(runs))
     return tuple(stretches)
@@ -188,15 +213,14 @@ def _stretches(n_rows: int) -> int:
 
 
 def _overlap(test: np.ndarray, reach: np.ndarray) -> float:
-    """Largest norm of what unit columns map a unit vector to, over folds."""
-    unit = test / np.where(reach > 0, reach, 1)[:, None].astype(test.dtype)
-    vector = np.ones((*unit.shape[::2], 1), test.dtype)
-    norm = np.ones(1)
+    """Largest norm of what unit columns map a unit vector to."""
+    unit = test / np.where(reach > 0, reach, 1)[None].astype(test.dtype)
+    vector, norm = np.ones(unit.shape[1], test.dtype), 1.0
     for _ in range(8):
-        vector = np.swapaxes(unit, 1, 2) @ (unit @ vector)
-        norm = np.linalg.norm(vector, axis=1, keepdims=True)
-        vector = vector / np.where(norm > 0, norm, 1)
-    return 1.2 * float(np.sqrt(norm.max()))  # the power iteration nears it from below
+        vector = (unit @ vector) @ unit
+        norm = float(np.linalg.norm(vector))
+        vector = vector / max(norm, np.finfo(test.dtype).tiny)
+    return float(np.sqrt(norm))
 
 
 def _shrink(gain: np.ndarray, alphas: np.ndarray) -> np.ndarray:

@@ -10,14 +10,15 @@ from jax.typing import ArrayLike
 
 from ..core import check, folds, search
 from ..core.ridge import CVFit
-from ._block import solve_block
-from ._factor import Whole, fold_factor, whole
+from ..core.threads import side_by_side
+from ._block import center_block, solve_block
+from ._factor import Whole, fold_factor, products_of, whole
 from ._loo import closed_block, closed_scores
 from ._mix import mix
 from ._records import LinearFit
 from ._ridge import METHODS, check_out, fits_dual
 from ._rows import Options, Rows, arrange
-from ._score import apart, score_block, search_block
+from ._score import score_block, search_block
 from ._targets import Writable, checked, over_targets, tile_width
 
 __all__ = ["fold_number", "ridge_cv"]
@@ -180,16 +181,21 @@ def _by_folds(
     rows: Rows, strengths: jax.Array, grid: np.ndarray, options: Options
 ) -> _Search:
     inverse = grid.size == 1 and grid[0] > 0
-    factor = fold_factor(rows, strengths, options, inverse=inverse)
+    products = products_of(rows, options)
+    factor = fold_factor(rows, products, strengths, options, inverse=inverse)
     relative = options.metric == "correlation"
-    mixture = mix(factor, grid, dual=options.dual, relative=relative)
-    factor, mixture = apart(factor, mixture)
     how = "inverse" if inverse else "eigh"
-    final = whole(rows, strengths, dual=options.dual, method=how)
+    jobs = (
+        lambda: mix(factor, grid, dual=options.dual, relative=relative),
+        lambda: whole(rows, strengths, products.total, dual=options.dual, method=how),
+    )
+    found: list[Any] = side_by_side(lambda job: job(), jobs, like=rows.X)
+    mixture, final = found
     known = rows, factor, mixture
 
     def score(Y: jax.Array) -> jax.Array:
-        return score_block(*known, Y, strengths, options)
+        block = center_block(rows, Y, options)
+        return score_block(*known, block, strengths, options)
 
     def find(Y: jax.Array) -> tuple:
         return search_block(*known, final, Y, strengths, options)

@@ -1,6 +1,7 @@
 """Held-out scores and coefficients of one block of targets."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,41 +12,11 @@ from ..core import search
 from ..core.linalg import dot
 from ..core.score import _ratio
 from ._block import Block, center_block, right_side, solve
-from ._factor import FoldFactor, Whole, shrinkage, test_center
-from ._mix import Mix
+from ._factor import SMALL, Factors, FoldFactor, Whole, shrinkage, test_center
+from ._mix import Mix, Mixes
 from ._rows import Options, Rows
 
-__all__ = ["Factors", "Mixes", "apart", "score_block", "search_block"]
-
-_SMALL, _FEW = 256, 10
-
-# Stacked along folds, or one of each fold.
-Factors = FoldFactor | tuple[FoldFactor, ...]
-Mixes = Mix | tuple[Mix | None, ...] | None
-
-
-def apart(factor: FoldFactor, mix: Mix | None) -> tuple[Factors, Mixes]:
-    """Take few large folds apart: cut from a stack, each block would copy them.
-
-    Parameters
-    ----------
-    factor : FoldFactor
-        Of all folds.
-    mix : Mix or None
-        Likewise.
-
-    Returns
-    -------
-    factor, mix
-        One of each fold, or as they came where folds are small or many.
-    """
-    n_folds, _, rank = factor.test.shape
-    if rank <= _SMALL or n_folds > _FEW:
-        return factor, mix
-    each = [
-        jax.tree.map(lambda stack, k=k: stack[k], (factor, mix)) for k in range(n_folds)
-    ]
-    return tuple(one for one, _ in each), tuple(one for _, one in each)
+__all__ = ["score_block", "search_block"]
 
 
 def _each_fold(rows: Rows, block: Block) -> tuple:
@@ -110,13 +81,13 @@ def _scores(
     one = partial(_score_fold, rows, right, alphas, options)
     own = _each_fold(rows, block)
     if isinstance(factor, tuple):
-        assert isinstance(mix, tuple)
-        pairs = enumerate(zip(factor, mix, strict=True))
+        mixes = mix if isinstance(mix, tuple) else len(factor) * (None,)
+        pairs = enumerate(zip(factor, mixes, strict=True))
         folds = ((*pair, *jax.tree.map(lambda x, k=k: x[k], own)) for k, pair in pairs)
         return jnp.stack([one(fold) for fold in folds])
     # Small products are faster together, large ones one after the other.
     items = (factor, mix, *own)
-    together = factor.test.shape[2] <= _SMALL
+    together = factor.test.shape[2] <= SMALL
     return jax.vmap(one)(items) if together else jax.lax.map(one, items)
 
 
@@ -186,30 +157,34 @@ def score_block(
     rows: Rows,
     factor: Factors,
     mix: Mixes,
-    Y: jax.Array,
+    block: Block,
     alphas: jax.Array,
     options: Options,
+    factors: jax.Array | None = None,
 ) -> jax.Array:
     """Score a grid of penalties on a block of targets.
 
     Parameters
     ----------
     rows, factor, mix
-        Predictors, factorisations of the folds, and the mixture of penalties; see
-        :func:`apart`.
-    Y : array (n_samples, n_targets)
+        Predictors, factorisations of the folds, and the mixture of penalties.
+    block : Block
         Targets.
     alphas : array (n_alphas,)
         Grid.
     options : Options
         What selects code.
+    factors : array (n_features,), optional
+        What the predictors of `rows` are multiplied with and those of `block` are
+        not yet.
 
     Returns
     -------
     array (n_folds, n_alphas, n_targets)
         Scores; the mean over folds as one, unless they are kept.
     """
-    block = center_block(rows, Y, options)
+    if factors is not None and block.xy is not None:
+        block = replace(block, xy=block.xy * factors[None, :, None])
     scores = _scores(rows, block, factor, mix, alphas, options)
     return scores if options.keep_scores else _mean(scores)
 
@@ -228,10 +203,12 @@ def search_block(
 
     Parameters
     ----------
-    rows, factor, mix, Y, alphas, options
+    rows, factor, mix, alphas, options
         As in :func:`score_block`.
     final : Whole
         Factorisation of all samples.
+    Y : array (n_samples, n_targets)
+        Targets.
 
     Returns
     -------

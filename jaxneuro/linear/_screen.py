@@ -10,14 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import search
-from ..core.linalg import dot
 from ..core.progress import track
-from ._factor import Whole, whole
+from ._factor import Products, Whole, products_of, whole
 from ._loo import closed_scores, gcv_of_products, products
 from ._rows import Options, Rows
 from ._targets import over_targets
 
-__all__ = ["Data", "best_of", "screen", "weighed"]
+__all__ = ["Data", "best_of", "factors_of", "products_at", "screen", "weighed"]
 
 # Share of the search that explores around what was best so far, and of its weights
 # that are then compared by folds.
@@ -29,6 +28,7 @@ class Data(NamedTuple):
     """What every step of a search needs."""
 
     rows: Rows
+    products: Products | None  # of the predictors; None in the dual
     Y: Any
     dtype: np.dtype
     bands: np.ndarray
@@ -47,7 +47,21 @@ def _weigh(rows: Rows, factor: jax.Array) -> Rows:
     )
 
 
-def _factors(data: Data, gamma: np.ndarray) -> jax.Array:
+def factors_of(data: Data, gamma: np.ndarray) -> jax.Array:
+    """Give the root of each predictor's weight.
+
+    Parameters
+    ----------
+    data : Data
+        The problem.
+    gamma : array (n_bands,)
+        Weights.
+
+    Returns
+    -------
+    array (n_features,)
+        What the predictors are multiplied with.
+    """
     return jnp.asarray(np.sqrt(gamma)[data.bands], data.dtype)
 
 
@@ -66,7 +80,29 @@ def weighed(data: Data, gamma: np.ndarray) -> Rows:
     Rows
         Predictors.
     """
-    return _weigh(data.rows, _factors(data, gamma))
+    return _weigh(data.rows, factors_of(data, gamma))
+
+
+def products_at(data: Data, rows: Rows, gamma: np.ndarray) -> Products:
+    """Give the products of weighed predictors.
+
+    Parameters
+    ----------
+    data : Data
+        The problem.
+    rows : Rows
+        Predictors as :func:`weighed` gives them.
+    gamma : array (n_bands,)
+        Weights.
+
+    Returns
+    -------
+    Products
+        Made anew in the dual only.
+    """
+    if data.products is None:
+        return products_of(rows, data.options)
+    return data.products.weighed(factors_of(data, gamma))
 
 
 @jax.jit
@@ -140,7 +176,8 @@ def _scorer(data: Data) -> Callable[[np.ndarray], jax.Array]:
             )[0]
 
         return by_rows
-    xx = dot(data.rows.flat, data.rows.flat.T)
+    assert data.products is not None
+    xx = data.products.total
     # Targets are read once; a weighting only scales their products.
     xy, power = over_targets(
         lambda Y, _: products(data.rows, Y, options),
@@ -150,7 +187,7 @@ def _scorer(data: Data) -> Callable[[np.ndarray], jax.Array]:
     )
 
     def by_products(gamma: np.ndarray) -> jax.Array:
-        final = _spectrum(xx, _factors(data, gamma))
+        final = _spectrum(xx, factors_of(data, gamma))
 
         def score(block: jax.Array, here: slice) -> tuple:
             mine = jnp.pad(power[here], (0, block.shape[1] - power[here].size))

@@ -26,6 +26,8 @@ __all__ = [
 _TILE, _TILE_FEW, _TILE_ELSEWHERE = 512, 256, 8192
 # Bytes that are read from disk at once.
 _READ = 2**27
+# Blocks that are computed or wait to be stored at the same time.
+_HELD = 3
 
 
 class Writable(Protocol):
@@ -140,7 +142,10 @@ def _dtype(data: ArrayLike) -> np.dtype:
 def _blocks(
     Y: ArrayLike, dtype: np.dtype, batch_size: int | None, show: bool
 ) -> Iterator[tuple[int, int, ArrayLike]]:
-    """First target, number of real targets, and the block (n_samples, width)."""
+    """First target, number of real targets, and the block (n_samples, width).
+
+    A block of host memory is written over by the one that comes `_HELD` later.
+    """
     n_samples, n_targets = check.shape_of(Y)
     if isinstance(Y, Tracer):  # compiled by the caller, in one piece
         yield 0, n_targets, jnp.asarray(Y, dtype)
@@ -151,7 +156,7 @@ def _blocks(
     width = n_targets
     if on_disk or isinstance(source, np.memmap):
         width = tile * max(1, _READ // (tile * n_samples * dtype.itemsize))
-    panel, first = source, 0
+    panel, first, held = source, 0, []
     starts = range(0, n_targets, tile)
     for start in track(starts, show=show, desc="targets", unit="block"):
         if width < n_targets and start % width == 0:
@@ -162,7 +167,9 @@ def _blocks(
             block = panel[:, start : start + n].astype(dtype)
             block = jnp.pad(block, ((0, 0), (0, tile - n)))
         else:
-            block = batch.aligned((n_samples, tile), dtype)
+            if len(held) < _HELD:
+                held.append(batch.aligned((n_samples, tile), dtype))
+            block = held[start // tile % _HELD]
             block[:, :n] = panel[:, start - first : start - first + n]
             block[:, n:] = 0
         yield start, n, block
@@ -238,9 +245,9 @@ def over_targets(
         results = solve(block, here)
         if n == n_targets and out is None:
             return [result[..., :n] for result in results]
-        # Two more blocks are on their way while one is stored.
+        # More blocks are on their way while one is stored.
         waiting.append((here, results))
-        if len(waiting) == 3:
+        if len(waiting) == _HELD:
             keep(*waiting.pop(0))
     for item in waiting:
         keep(*item)

@@ -1,3 +1,5 @@
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -56,6 +58,26 @@ def test_scores_and_choice_equal_explicit_penalties(data, tol):
         coef, constant = ridge(X, Y, np.minimum(penalty, 1e12)[BANDS])
         assert_allclose(result.fit.coef[:, target], coef[:, target], **loose)
         assert_allclose(result.fit.intercept[target], constant[target], **loose)
+
+
+@pytest.mark.parametrize("n_kept", [0, 2])
+def test_blocks_that_are_kept_or_not(data, tol, monkeypatch, n_kept):
+    X, Y = data
+    whole = linear.banded_ridge_cv(X, Y, BANDS, ALPHAS, FOLD, gammas=GAMMAS)
+    # Of a target: samples, products, mean and squares by fold, and its mean.
+    each = X.dtype.itemsize * (60 + 3 * 6 + 2 * 3 + 1)
+    module = sys.modules["jaxneuro.linear._banded"]
+    monkeypatch.setattr(module, "_KEPT", n_kept * each)
+    made, center = [], module.center_block
+    monkeypatch.setattr(
+        module, "center_block", lambda *args: made.append(1) or center(*args)
+    )
+    parts = linear.banded_ridge_cv(
+        X, Y, BANDS, ALPHAS, FOLD, gammas=GAMMAS, batch_size=1
+    )
+    assert len(made) == n_kept + len(GAMMAS) * (3 - n_kept)
+    assert_allclose(parts.scores, whole.scores, **tol)
+    assert_allclose(parts.fit.coef, whole.fit.coef, **tol)
 
 
 def test_order_missing_samples_and_idle_features(data, tol):

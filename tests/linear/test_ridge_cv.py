@@ -202,8 +202,9 @@ def test_large_folds_one_by_one(rng, dtype, tol, monkeypatch, size, metric, few)
     options = {"fold_id": problem.fold_id, "metric": metric, "keep_scores": True}
     together = linear.ridge_cv(*data, alphas, **options)
     jax.clear_caches()
-    monkeypatch.setattr(_score, "_SMALL", 1)
-    monkeypatch.setattr(_score, "_FEW", few)
+    monkeypatch.setattr(_factor, "SMALL", 1)
+    monkeypatch.setattr(_score, "SMALL", 1)
+    monkeypatch.setattr(_factor, "_FEW", few)
     found = linear.ridge_cv(*data, alphas, **options)
     assert_allclose(found.scores, together.scores, **tol)
     assert_allclose(found.fit.coef, together.fit.coef, **tol)
@@ -223,30 +224,31 @@ def test_mixture_is_cheaper_and_bounded():
     alphas = np.logspace(0, 5, 30)
     options = _rows.Options("r2", True, False, True)
     strengths = jnp.asarray(alphas, jnp.float32)
-    factor = _factor.fold_factor(rows, strengths, options, inverse=False)
+    products = _factor.products_of(rows, options)
+    factor = _factor.fold_factor(rows, products, strengths, options, inverse=False)
     mixture = _mix.mix(factor, alphas, dual=False, relative=False)
     assert mixture is not None
-    n_test = factor.test.shape[1]
-    assert len(mixture.maps) == 2
-    work = sum(run[0].size for runs in mixture.maps for run in runs)
+    n_test = factor[0].test.shape[0]
+    assert len(mixture[0].maps) == 2
+    work = sum(run.size for runs in mixture[0].maps for run in runs)
     assert work < 0.7 * 30 * n_test * 400
     # The largest error of a prediction of a target of unit norm, any target.
-    test, gain = np.asarray(factor.test, float), np.asarray(factor.gain, float)
-    height = n_test // len(mixture.maps)
-    for fold in range(2):
+    height = n_test // len(mixture[0].maps)
+    for part, mixed in zip(factor, mixture, strict=True):
+        test, gain = np.asarray(part.test, float), np.asarray(part.gain, float)
         for a, alpha in enumerate(alphas):
-            weights = np.asarray(mixture.weights[fold, a], float)
+            weights = np.asarray(mixed.weights[a], float)
             rows = []
-            for runs in mixture.maps:
+            for runs in mixed.maps:
                 got, used = [], 0
                 for run in runs:
-                    for segment in np.asarray(run[fold], float):
+                    for segment in np.asarray(run, float):
                         maps = segment.reshape(-1, height, segment.shape[1])
                         got.append(np.tensordot(weights[used:][: len(maps)], maps, 1))
                         used += len(maps)
                 rows.append(np.concatenate(got, axis=1))
-            error = np.concatenate(rows) - test[fold] / (gain[fold] + alpha)
-            worst = np.linalg.norm(error * np.sqrt(gain[fold]), 2)
+            error = np.concatenate(rows) - test / (gain + alpha)
+            worst = np.linalg.norm(error * np.sqrt(gain), 2)
             assert worst < 1.5 * 256 * np.finfo(np.float32).eps
 
 
@@ -276,7 +278,7 @@ def test_blocks_of_targets_change_nothing(rng, dtype, tol, tmp_path):
         (problem.Y.tolist(), {}),
     ):
         parts = linear.ridge_cv(
-            problem.X, Y, ALPHAS, problem.fold_id, batch_size=4, **options
+            problem.X, Y, ALPHAS, problem.fold_id, batch_size=2, **options
         )
         assert_allclose(parts.fit.coef, whole.fit.coef, **tol)
         assert_allclose(parts.fit.intercept, whole.fit.intercept, **tol)
