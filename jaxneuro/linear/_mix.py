@@ -88,15 +88,17 @@ def mix(
     Mix, tuple of Mix, or None
         As the factors come; None where one product per penalty is as cheap.
     """
-    stacked = isinstance(factor, FoldFactor)
-    first = factor if stacked else factor[0]
-    if first.gain is None or isinstance(first.gain, Tracer):
+    if isinstance(factor, FoldFactor):
+        gains, tests = factor.gain, factor.test
+    else:
+        gains = tuple(fold.gain for fold in factor)
+        tests = tuple(fold.test for fold in factor)
+    leaves = jax.tree.leaves(gains)
+    if not leaves or isinstance(leaves[0], Tracer):
         return None
-    dtype = np.dtype(first.gain.dtype)
-    gains = factor.gain if stacked else [part.gain for part in factor]
-    tests = factor.test if stacked else [part.test for part in factor]
-    gain = np.stack([np.asarray(part, np.float64) for part in np.asarray(gains)])
-    tests = [np.asarray(part) for part in (np.asarray(tests) if stacked else tests)]
+    dtype = np.dtype(leaves[0].dtype)
+    gain = np.asarray(gains, np.float64)
+    tests = [np.asarray(test) for test in jax.device_get(tests)]
     reach = np.stack([np.linalg.norm(test, axis=0) for test in tests]).astype(float)
     # The power iteration nears it from below.
     overlap = 1.2 * max(map(_overlap, tests, reach))
