@@ -19,7 +19,7 @@ from ..core.threads import side_by_side
 
 __all__ = ["cast", "compute_dtype", "map_targets"]
 
-_CACHE, _DEVICE = 5 << 20, 256 << 20  # bytes of a block on CPU and on accelerators
+_CACHE, _DEVICE = 8 << 20, 256 << 20  # bytes of a block on CPU and on accelerators
 _PIECE, _READ = 8 << 20, 64 << 20  # bytes of a thread's share, and of all at once
 
 
