@@ -21,7 +21,7 @@ from ._ridge import fits_dual
 from ._ridge_cv import fold_number
 from ._rows import Options, Rows, arrange
 from ._score import score_block
-from ._screen import Data, best_of, factors_of, products_at, screen, weighed
+from ._screen import Data, best_of, screen
 from ._targets import checked, over_targets, tile_width
 
 __all__ = ["banded_ridge_cv"]
@@ -187,10 +187,9 @@ def _compare(
 
     def prepare(gamma: np.ndarray) -> tuple[Rows, jax.Array, Factors, Mixes]:
         nonlocal mixture
-        rows = weighed(data, gamma)
-        known = products_at(data, rows, gamma)
+        rows, products = data.weighed(gamma)
         inverse = data.grid.size == 1
-        factor = fold_factor(rows, known, alphas, data.options, inverse=inverse)
+        factor = fold_factor(rows, products, alphas, data.options, inverse=inverse)
         # The shape of the first mixture serves all: no new compilation.
         mixture = mix(
             factor,
@@ -199,7 +198,7 @@ def _compare(
             relative=data.options.metric == "correlation",
             like=mixture,
         )
-        return rows, factors_of(data, gamma), factor, mixture
+        return rows, data.factors(gamma), factor, mixture
 
     scores, chosen = [], []
     shown = track(gammas, show=show, desc="weights of bands", unit="weights")
@@ -267,9 +266,8 @@ def _refit(
     winners = np.unique(winner)
 
     def prepare(which: int) -> tuple[Rows, Whole]:
-        rows = weighed(data, gammas[which])
-        system = products_at(data, rows, gammas[which]).total
-        return rows, whole(rows, data.grid, system, dual=data.options.dual)
+        rows, products = data.weighed(gammas[which])
+        return rows, whole(rows, data.grid, products.total, dual=data.options.dual)
 
     for which, (rows, final) in zip(winners, ahead(prepare, winners), strict=True):
         index = np.flatnonzero(winner == which)

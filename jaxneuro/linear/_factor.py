@@ -45,7 +45,7 @@ class FoldFactor:
         Held-out predictors in that basis. Where `by_moments`, their triangle, or
         for one alpha their products.
     train : int array (n_train,), or None
-        Rows of the training samples, in the dual; `n_folds * n_rows` is padding.
+        Rows of the training samples, in the dual.
     by_moments : bool
         Whether held-out rows meet the predictions through their products.
     """

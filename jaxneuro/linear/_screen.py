@@ -16,7 +16,7 @@ from ._loo import closed_scores, gcv_of_products, products
 from ._rows import Options, Rows
 from ._targets import over_targets
 
-__all__ = ["Data", "best_of", "factors_of", "products_at", "screen", "weighed"]
+__all__ = ["Data", "best_of", "screen"]
 
 # Share of the search that explores around what was best so far, and of its weights
 # that are then compared by folds.
@@ -36,6 +36,18 @@ class Data(NamedTuple):
     options: Options
     batch_size: int | None
 
+    def factors(self, gamma: np.ndarray) -> jax.Array:
+        """Root of each predictor's weight, (n_features,)."""
+        return jnp.asarray(np.sqrt(gamma)[self.bands], self.dtype)
+
+    def weighed(self, gamma: np.ndarray) -> tuple[Rows, Products]:
+        """Scale the predictors of each band by the root of its weight."""
+        factors = self.factors(gamma)
+        rows = _weigh(self.rows, factors)
+        if self.products is None:
+            return rows, products_of(rows, self.options)
+        return rows, self.products.weighed(factors)
+
 
 @jax.jit
 def _weigh(rows: Rows, factor: jax.Array) -> Rows:
@@ -45,64 +57,6 @@ def _weigh(rows: Rows, factor: jax.Array) -> Rows:
         mean=rows.mean * factor[None],
         scale=rows.scale / factor,
     )
-
-
-def factors_of(data: Data, gamma: np.ndarray) -> jax.Array:
-    """Give the root of each predictor's weight.
-
-    Parameters
-    ----------
-    data : Data
-        The problem.
-    gamma : array (n_bands,)
-        Weights.
-
-    Returns
-    -------
-    array (n_features,)
-        What the predictors are multiplied with.
-    """
-    return jnp.asarray(np.sqrt(gamma)[data.bands], data.dtype)
-
-
-def weighed(data: Data, gamma: np.ndarray) -> Rows:
-    """Scale the predictors of each band by the root of its weight.
-
-    Parameters
-    ----------
-    data : Data
-        The problem.
-    gamma : array (n_bands,)
-        Weights.
-
-    Returns
-    -------
-    Rows
-        Predictors.
-    """
-    return _weigh(data.rows, factors_of(data, gamma))
-
-
-def products_at(data: Data, rows: Rows, gamma: np.ndarray) -> Products:
-    """Give the products of weighed predictors.
-
-    Parameters
-    ----------
-    data : Data
-        The problem.
-    rows : Rows
-        Predictors as :func:`weighed` gives them.
-    gamma : array (n_bands,)
-        Weights.
-
-    Returns
-    -------
-    Products
-        Made anew in the dual only.
-    """
-    if data.products is None:
-        return products_of(rows, data.options)
-    return data.products.weighed(factors_of(data, gamma))
 
 
 @jax.jit
@@ -166,8 +120,8 @@ def _scorer(data: Data) -> Callable[[np.ndarray], jax.Array]:
     if options.dual:
 
         def by_rows(gamma: np.ndarray) -> jax.Array:
-            rows = weighed(data, gamma)
-            final = whole(rows, alphas, dual=True)
+            rows, known = data.weighed(gamma)
+            final = whole(rows, alphas, known.total, dual=True)
             return over_targets(
                 lambda Y, _: _by_rows(rows, final, Y, alphas, options),
                 data.Y,
@@ -187,7 +141,7 @@ def _scorer(data: Data) -> Callable[[np.ndarray], jax.Array]:
     )
 
     def by_products(gamma: np.ndarray) -> jax.Array:
-        final = _spectrum(xx, factors_of(data, gamma))
+        final = _spectrum(xx, data.factors(gamma))
 
         def score(block: jax.Array, here: slice) -> tuple:
             mine = jnp.pad(power[here], (0, block.shape[1] - power[here].size))
