@@ -20,7 +20,7 @@ __all__ = ["estimate", "reconstruct", "reconstruction_error"]
 
 _MODES = ("auto", "fwd", "rev", "layers")
 # Bytes of one block of receptive fields: on a CPU it stays in the cache.
-_BUDGET, _ACCELERATOR_BUDGET = 2.2e6, 256e6
+_BUDGET, _ACCELERATOR_BUDGET = 4.4e6, 256e6
 _BLOCK = 64  # targets, or inputs, that are differentiated together
 
 
@@ -64,7 +64,7 @@ def estimate(
         network describes itself, else whichever of the others needs fewer evaluations.
     chunk_size : int, optional
         Windows differentiated together. Default: as many as make a block of results of
-        2 MB, 1 at least, which keeps it in the cache; of 256 MB on an accelerator.
+        4 MB, 1 at least, which keeps it in the cache; of 256 MB on an accelerator.
 
     Returns
     -------

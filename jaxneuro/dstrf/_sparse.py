@@ -57,7 +57,7 @@ def sparse_forward(layers: Sequence[Any], lags: Lags, windows: jax.Array) -> jax
             f"lags reach from {lags.first} to {lags.samples[-1]} samples but the "
             f"network sees 0 to {oldest}; widen tmin and tmax."
         )
-    x = windows[:, needed[0] - lags.first]
+    x = windows[:, _slice(needed[0] - lags.first)]
     for layer, have, want in zip(layers, needed[:-1], needed[1:], strict=True):
         n_taps, _, n_features = layer.kernel.shape
         age = layer.dilation * np.arange(n_taps - 1, -1, -1)
