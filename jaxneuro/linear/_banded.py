@@ -157,6 +157,7 @@ def _prepare(
             f"fold_id is {fold_id!r} but must number the fold of each sample."
         )
     numbers, n_train = fold_number(fold_id, n_samples, metric)
+    dual = fits_dual("auto", n_train, n_features)
     rows = arrange(
         X,
         numbers,
@@ -164,11 +165,12 @@ def _prepare(
         sample_weight=sample_weight,
         scale=False,
         dtype=dtype,
+        together=dual,
     )
     options = Options(
         metric=metric,
         fit_intercept=fit_intercept,
-        dual=fits_dual("auto", n_train, n_features),
+        dual=dual,
         keep_scores=False,
     )
     numbers = band_numbers(bands, n_features)

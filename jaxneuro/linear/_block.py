@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from ..core.linalg import dot
 from ..core.struct import struct
 from ._factor import Whole, shrinkage
-from ._rows import Options, Rows, targets_of
+from ._rows import Options, Rows, over_folds, targets_of
 
 __all__ = [
     "Block",
@@ -36,15 +36,16 @@ class Block:
         Mean of each fold less `mean`.
     spread : array (n_folds, n_targets)
         Sum of squares of `y`.
-    xy : array (n_folds, n_features, n_targets), or None
-        Products in each fold, about its means where there is an intercept.
+    xy : array (n_folds, n_features, n_targets), tuple of array, or None
+        Products in each fold, about its means where there is an intercept; apart
+        where the predictors are.
     """
 
     y: jax.Array
     mean: jax.Array
     fold_mean: jax.Array
     spread: jax.Array
-    xy: jax.Array | None
+    xy: jax.Array | tuple[jax.Array, ...] | None
 
     def around_mean(self, rows: Rows) -> jax.Array:
         """Targets less `mean` instead, array (n_folds, n_rows, n_targets)."""
@@ -85,9 +86,8 @@ def center_block(rows: Rows, Y: jax.Array, options: Options) -> Block:
     block = Block(y=y, mean=mean, fold_mean=fold_mean, spread=(y**2).sum(1), xy=None)
     if options.dual:
         return block
-    return replace(
-        block, xy=dot(rows.X, y if options.fit_intercept else block.around_mean(rows))
-    )
+    y = y if options.fit_intercept else block.around_mean(rows)
+    return replace(block, xy=over_folds(dot, rows.X, y))
 
 
 def cross_total(rows: Rows, block: Block, options: Options) -> jax.Array:
@@ -108,10 +108,11 @@ def cross_total(rows: Rows, block: Block, options: Options) -> jax.Array:
         About the mean over all samples where there is an intercept.
     """
     assert block.xy is not None
-    # A product is many times quicker than a sum over folds.
-    total = jnp.tensordot(
-        jnp.ones(len(rows.X), block.xy.dtype), block.xy, 1, precision="highest"
-    )
+    if isinstance(block.xy, tuple):
+        total = sum(block.xy[1:], block.xy[0])
+    else:  # a product is many times quicker than a sum over an axis
+        each = jnp.ones(len(block.xy), block.xy.dtype)
+        total = jnp.tensordot(each, block.xy, 1, precision="highest")
     if options.fit_intercept:
         total += dot((rows.size[:, None] * rows.mean).T, block.fold_mean)
     return total

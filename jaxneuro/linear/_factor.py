@@ -9,10 +9,9 @@ import jax.numpy as jnp
 from ..core.linalg import dot
 from ..core.struct import static, struct
 from ..core.threads import side_by_side
-from ._rows import Options, Rows
+from ._rows import Options, Rows, apart
 
 __all__ = [
-    "SMALL",
     "Factors",
     "FoldFactor",
     "Products",
@@ -23,9 +22,6 @@ __all__ = [
     "test_center",
     "whole",
 ]
-
-# Up to this rank folds are factored and scored together; above, few are apart.
-SMALL, _FEW = 256, 10
 
 
 @struct
@@ -166,7 +162,11 @@ def products_of(rows: Rows, options: Options) -> Products:
             X = X - jnp.outer(mean, root)
         return dot(X, X.T)
 
-    parts = jax.lax.map(own, (rows.X, rows.root, rows.mean))
+    if isinstance(rows.X, tuple):
+        folds = zip(rows.X, rows.root, rows.mean, strict=True)
+        parts = jnp.stack([own(fold) for fold in folds])
+    else:
+        parts = jax.lax.map(own, (rows.X, rows.root, rows.mean))
     total = parts.sum(0)
     if options.fit_intercept:
         total += dot((rows.size[:, None] * rows.mean).T, rows.mean)
@@ -202,20 +202,25 @@ def fold_factor(
         For all targets: stacked along folds, or one of each where these are few and
         large. Cut from a stack, each block of targets would copy them.
     """
-    n_folds, n_features, n_rows = rows.X.shape
+    n_folds, n_rows = rows.root.shape
     known = {"options": options, "inverse": inverse}
-    rank = (n_folds - 1) * n_rows if options.dual else n_features
-    if rank <= SMALL or n_folds > _FEW:
+    rank = (n_folds - 1) * n_rows if options.dual else rows.x_mean.size
+    if not apart(n_folds, rank):
         return _all(rows, products, alphas, **known)
-    one = partial(_one, rows, products, alphas, **known)
-    return tuple(side_by_side(one, range(n_folds), like=rows.X))
+
+    def one(k: int) -> FoldFactor:
+        X = None if options.dual else rows.X[k]
+        return _one(rows, products, alphas, (k, X), **known)
+
+    return tuple(side_by_side(one, range(n_folds), like=rows.root))
 
 
 @partial(jax.jit, static_argnames=("options", "inverse"))
 def _all(rows: Rows, products: Products, alphas: jax.Array, **known: Any) -> FoldFactor:
     """Factor the training samples of every fold, stacked."""
     one = partial(_one, rows, products, alphas, **known)
-    return jax.lax.map(one, jnp.arange(len(rows.X)))
+    each = None if known["options"].dual else rows.X
+    return jax.lax.map(one, (jnp.arange(len(rows.root)), each))
 
 
 @partial(jax.jit, static_argnames=("options", "inverse"))
@@ -223,16 +228,18 @@ def _one(
     rows: Rows,
     products: Products,
     alphas: jax.Array,
-    fold: jax.Array,
+    item: tuple[jax.Array, jax.Array | None],
     *,
     options: Options,
     inverse: bool,
 ) -> FoldFactor:
-    """Factor the training samples of one fold."""
-    system, test, train = (_dual if options.dual else _primal)(
-        rows, products, fold, options
-    )
-    by_moments = not options.dual and rows.X.shape[2] >= rows.X.shape[1]
+    """Factor the training samples of one fold, given by number and predictors."""
+    fold, X = item
+    if X is None:
+        system, test, train = _dual(rows, products, fold, options)
+    else:
+        system, test, train = *_primal(rows, products, fold, X, options), None
+    by_moments = X is not None and X.shape[1] >= X.shape[0]
     known = {"train": train, "by_moments": by_moments}
     if inverse:
         basis = _invert(system + alphas[0] * jnp.eye(len(system), dtype=system.dtype))
@@ -246,8 +253,8 @@ def _one(
 
 
 def _primal(
-    rows: Rows, products: Products, fold: jax.Array, options: Options
-) -> tuple[jax.Array, jax.Array, None]:
+    rows: Rows, products: Products, fold: jax.Array, X: jax.Array, options: Options
+) -> tuple[jax.Array, jax.Array]:
     """Training products and held-out predictors of a fold."""
     assert products.own is not None
     mean, n, size = rows.mean[fold], rows.size[fold], rows.size
@@ -255,7 +262,7 @@ def _primal(
     if options.fit_intercept:
         train -= n * size.sum() / (size.sum() - n) * jnp.outer(mean, mean)
     center = test_center(mean, n, size, options)
-    return train, (rows.X[fold] - jnp.outer(center, rows.root[fold])).T, None
+    return train, (X - jnp.outer(center, rows.root[fold])).T
 
 
 def _dual(

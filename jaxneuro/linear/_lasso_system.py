@@ -182,6 +182,7 @@ def system(
 
 @partial(jax.jit, static_argnames="fit_intercept")
 def _products(rows: Rows, *, fit_intercept: bool) -> System:
+    assert not isinstance(rows.X, tuple)  # arranged together
     own = jax.lax.map(lambda X: dot(X, X.T), rows.X)
     total = (rows.X * rows.root[:, None]).sum(2)  # (n_folds, n_features)
     size = rows.size

@@ -116,6 +116,7 @@ def ridge_cv(
         sample_weight=sample_weight,
         scale=scale,
         dtype=dtype,
+        together=dual or isinstance(fold_id, str),
     )
     options = Options(
         metric=metric, fit_intercept=fit_intercept, dual=dual, keep_scores=keep_scores
@@ -189,7 +190,7 @@ def _by_folds(
         lambda: mix(factor, grid, dual=options.dual, relative=relative),
         lambda: whole(rows, strengths, products.total, dual=options.dual, method=how),
     )
-    found: list[Any] = side_by_side(lambda job: job(), jobs, like=rows.X)
+    found: list[Any] = side_by_side(lambda job: job(), jobs, like=rows.root)
     mixture, final = found
     known = rows, factor, mixture
 

@@ -1,6 +1,7 @@
 """Samples arranged by fold: weights, centring, columns of equal scale."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,19 @@ from jax.typing import ArrayLike
 from ..core import check
 from ..core.struct import struct
 
-__all__ = ["Options", "Rows", "arrange", "fold_rows", "targets_of"]
+__all__ = [
+    "SMALL",
+    "Options",
+    "Rows",
+    "apart",
+    "arrange",
+    "fold_rows",
+    "over_folds",
+    "targets_of",
+]
+
+# Up to this rank folds are factored and scored together; above, few are apart.
+SMALL, _FEW = 256, 10
 
 
 class Options(NamedTuple):
@@ -41,8 +54,9 @@ class Rows:
 
     Attributes
     ----------
-    X : array (n_folds, n_features, n_rows)
-        Predictors less `x_mean`, over `scale`, times `root`.
+    X : array (n_folds, n_features, n_rows), or tuple of array (n_features, n_rows)
+        Predictors less `x_mean`, over `scale`, times `root`; few large folds are
+        apart, as a batch of them would keep some threads waiting for others.
     root : array (n_folds, n_rows)
         Square root of each sample's weight, zero for padding.
     take : int array (n_folds, n_rows), or None
@@ -55,7 +69,7 @@ class Rows:
         What was subtracted, then divided by.
     """
 
-    X: jax.Array
+    X: jax.Array | tuple[jax.Array, ...]
     root: jax.Array
     size: jax.Array
     mean: jax.Array
@@ -66,7 +80,49 @@ class Rows:
     @property
     def flat(self) -> jax.Array:
         """All rows, array (n_features, n_folds * n_rows)."""
+        if isinstance(self.X, tuple):
+            return jnp.concatenate(self.X, axis=1)
         return jnp.moveaxis(self.X, 1, 0).reshape(self.X.shape[1], -1)
+
+
+def apart(n_folds: int, rank: int) -> bool:
+    """Decide whether folds are few and large enough to be handled one by one.
+
+    Parameters
+    ----------
+    n_folds : int
+        How many.
+    rank : int
+        Size of the system that is factored for each.
+
+    Returns
+    -------
+    bool
+        Whether not all together.
+    """
+    return rank > SMALL and n_folds <= _FEW
+
+
+def over_folds(
+    function: Callable[..., jax.Array], *arrays: Any
+) -> jax.Array | tuple[jax.Array, ...]:
+    """Call a function for every fold.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the part of a fold from every array.
+    *arrays : array (n_folds, ...) or tuple of array
+        Stacked along folds or, where these are apart, one array of each.
+
+    Returns
+    -------
+    array (n_folds, ...) or tuple of array
+        Results, as the first of `arrays` comes.
+    """
+    if isinstance(arrays[0], tuple):
+        return tuple(map(function, *arrays))
+    return jax.vmap(function)(*arrays)
 
 
 def fold_rows(fold_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -99,6 +155,7 @@ def arrange(
     sample_weight: ArrayLike | None,
     scale: bool,
     dtype: np.dtype,
+    together: bool = True,
 ) -> Rows:
     """Centre, scale and sort the predictors.
 
@@ -116,6 +173,8 @@ def arrange(
         Whether to divide columns by their standard deviation.
     dtype : dtype
         Float of the computation.
+    together : bool
+        Whether folds are stacked even where they are few and large.
 
     Returns
     -------
@@ -149,7 +208,7 @@ def arrange(
     size = (root**2).sum(1)
     sums = jnp.matmul(rows, root[..., None], precision="highest")[..., 0]
     return Rows(
-        X=rows,
+        X=rows if together or not apart(*rows.shape[:2]) else tuple(rows),
         root=root,
         size=size,
         mean=sums / size[:, None],

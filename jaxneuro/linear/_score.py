@@ -12,9 +12,9 @@ from ..core import search
 from ..core.linalg import dot
 from ..core.score import _ratio
 from ._block import Block, center_block, right_side, solve
-from ._factor import SMALL, Factors, FoldFactor, Whole, shrinkage, test_center
+from ._factor import Factors, FoldFactor, Whole, shrinkage, test_center
 from ._mix import Mix, Mixes
-from ._rows import Options, Rows
+from ._rows import SMALL, Options, Rows, over_folds
 
 __all__ = ["score_block", "search_block"]
 
@@ -23,6 +23,10 @@ def _each_fold(rows: Rows, block: Block) -> tuple:
     """Arrays that lead with folds, as :func:`_score_fold` takes them."""
     fold = (rows.root, rows.size, rows.mean)
     return *fold, block.y, block.fold_mean, block.spread, block.xy
+
+
+def _fold(arrays: tuple, k: int) -> tuple:
+    return tuple(None if array is None else array[k] for array in arrays)
 
 
 def _score_fold(
@@ -83,8 +87,7 @@ def _scores(
     if isinstance(factor, tuple):
         mixes = mix if isinstance(mix, tuple) else len(factor) * (None,)
         pairs = enumerate(zip(factor, mixes, strict=True))
-        folds = ((*pair, *jax.tree.map(lambda x, k=k: x[k], own)) for k, pair in pairs)
-        return jnp.stack([one(fold) for fold in folds])
+        return jnp.stack([one((*pair, *_fold(own, k))) for k, pair in pairs])
     # Small products are faster together, large ones one after the other.
     items = (factor, mix, *own)
     together = factor.test.shape[2] <= SMALL
@@ -184,7 +187,8 @@ def score_block(
         Scores; the mean over folds as one, unless they are kept.
     """
     if factors is not None and block.xy is not None:
-        block = replace(block, xy=block.xy * factors[None, :, None])
+        xy = over_folds(lambda xy: xy * factors[:, None], block.xy)
+        block = replace(block, xy=xy)
     scores = _scores(rows, block, factor, mix, alphas, options)
     return scores if options.keep_scores else _mean(scores)
 

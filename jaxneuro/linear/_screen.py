@@ -13,7 +13,7 @@ from ..core import search
 from ..core.progress import track
 from ._factor import Products, Whole, products_of, whole
 from ._loo import closed_scores, gcv_of_products, products
-from ._rows import Options, Rows
+from ._rows import Options, Rows, over_folds
 from ._targets import over_targets
 
 __all__ = ["Data", "best_of", "screen"]
@@ -53,7 +53,7 @@ class Data(NamedTuple):
 def _weigh(rows: Rows, factor: jax.Array) -> Rows:
     return replace(
         rows,
-        X=rows.X * factor[None, :, None],
+        X=over_folds(lambda X: X * factor[:, None], rows.X),
         mean=rows.mean * factor[None],
         scale=rows.scale / factor,
     )

@@ -6,6 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from jaxneuro import Lags, linear
+from jaxneuro.linear import _rows
 
 ALPHAS = np.array([1.0, 10.0, 100.0])
 GAMMAS = np.array([[0.5, 0.5], [0.9, 0.1], [0.2, 0.8], [1.0, 0.0]])
@@ -44,8 +45,10 @@ def explicit_scores(X, Y, gamma):
     return np.array(found)
 
 
-def test_scores_and_choice_equal_explicit_penalties(data, tol):
+@pytest.mark.parametrize("small", [256, 1])
+def test_scores_and_choice_equal_explicit_penalties(data, tol, monkeypatch, small):
     X, Y = data
+    monkeypatch.setattr(_rows, "SMALL", small)  # folds above this are apart
     result = linear.banded_ridge_cv(X, Y, BANDS, ALPHAS, FOLD, gammas=GAMMAS)
     expected = np.array([explicit_scores(X, Y, gamma) for gamma in GAMMAS])
     loose = {"rtol": 20 * tol["rtol"], "atol": 5 * tol["atol"]}
