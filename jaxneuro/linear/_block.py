@@ -158,11 +158,11 @@ def solve(
         As in :func:`solve_block`.
     """
     right = right_side(rows, block, options._replace(dual=factor.on_rows))
-    return solve_turned(rows, block, factor, dot(factor.basis, right), alpha)
+    return solve_turned(rows, block.mean, factor, dot(factor.basis, right), alpha)
 
 
 def solve_turned(
-    rows: Rows, block: Block, factor: Whole, turned: jax.Array, alpha: jax.Array
+    rows: Rows, mean: jax.Array, factor: Whole, turned: jax.Array, alpha: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Solve for the coefficients from what `factor.basis` gives.
 
@@ -170,8 +170,8 @@ def solve_turned(
     ----------
     rows, factor, alpha
         As in :func:`solve_block`.
-    block : Block
-        Targets.
+    mean : array (n_targets,)
+        Mean of the targets.
     turned : array (rank, n_targets)
         Targets, or their products with the predictors, along the basis.
 
@@ -186,7 +186,7 @@ def solve_turned(
     if factor.back is not None:
         coef = dot(factor.back, coef)
     coef = coef / rows.scale[:, None]
-    return coef, block.mean - dot(rows.x_mean, coef)
+    return coef, mean - dot(rows.x_mean, coef)
 
 
 @partial(jax.jit, static_argnames="options")
