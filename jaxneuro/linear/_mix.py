@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,14 +15,32 @@ from ._factor import Factors, FoldFactor
 
 __all__ = ["Mix", "Mixes", "mix"]
 
-# Most held-out rows of a stretch: the products of all its maps then stay in the cache.
-_ROWS = 150
+
+class _Costs(NamedTuple):
+    """What products cost, in multiplications, as measured on a CPU.
+
+    Attributes
+    ----------
+    rows : int
+        Most held-out rows of a stretch: the products of all its maps then stay in the
+        cache.
+    map, term : int
+        Of a map, and of a penalty's share of it.
+    sum : int
+        Of each penalty's sum over segments of one width.
+    """
+
+    rows: int
+    map: int
+    term: int
+    sum: int
+
+
+# Of folds that are apart, and of a stack, whose mixtures are batches of small products.
+_APART, _STACKED = _Costs(60, 20, 1, 28), _Costs(150, 40, 3, 28)
 # Segments of one width, and the share of the rank that is left to one more, before them
 # or at the end, where few large eigenvalues need more maps than the others.
-_SEGMENTS, _RESTS = (1, 2, 3, 4, 6), (0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 2 / 5)
-# Costs of a map, of a penalty's share of it, and of each penalty's sum over segments of
-# one width, in multiplications of a product.
-_LATENCY, _TERM, _SUM = 40, 3, 28
+_SEGMENTS, _RESTS = (8, 6, 4, 3, 2, 1), (0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 2 / 5)
 # How often combinations are sought anew, and from which error, in tolerances, it is in
 # vain.
 _TURNS, _HOPELESS = 5, 5
@@ -88,8 +107,9 @@ def mix(
     Mix, tuple of Mix, or None
         As the factors come; None where one product per penalty is as cheap.
     """
+    costs = _APART
     if isinstance(factor, FoldFactor):
-        gains, tests = factor.gain, factor.test
+        gains, tests, costs = factor.gain, factor.test, _STACKED
     else:
         gains = tuple(fold.gain for fold in factor)
         tests = tuple(fold.test for fold in factor)
@@ -113,18 +133,11 @@ def mix(
     if relative:
         tolerance /= _BOUND
     n_rows, rank = tests[0].shape
-    n_stretches = _stretches(n_rows)
+    n_stretches = _stretches(n_rows, costs.rows)
     if like is None:
-        plan, bases = _cheapest(heavy, tolerance, alphas.size * rank)
+        plan, bases = _cheapest(heavy, tolerance, alphas.size * rank, costs)
     else:
-        known = like[0] if isinstance(like, tuple) else like
-        shapes = [run.shape[-3:] for run in known.maps[0]]
-        plan = [(n, width) for n, _, width in shapes]
-        least = [height * n_stretches // n_rows for _, height, _ in shapes]
-        bases = [
-            _bases(part, tolerance, n)
-            for part, n in zip(_cut(heavy, plan), least, strict=True)
-        ]
+        plan, bases = _alike(heavy, tolerance, like, n_rows // n_stretches)
     if not plan:
         return None
     curves = [part @ base for part, base in zip(_cut(curve, plan), bases, strict=True)]
@@ -145,19 +158,36 @@ def mix(
 Plan = list[tuple[int, int]]
 
 
+def _alike(
+    heavy: np.ndarray, tolerance: float, like: Mix | tuple[Mix, ...], n_rows: int
+) -> tuple[Plan, list[np.ndarray]]:
+    """Take the plan of a mixture with stretches of `n_rows`; find combinations anew."""
+    known = like[0] if isinstance(like, tuple) else like
+    shapes = [run.shape[-3:] for run in known.maps[0]]
+    plan = [(n, width) for n, _, width in shapes]
+    least = [height // n_rows for _, height, _ in shapes]
+    parts = zip(_cut(heavy, plan), least, strict=True)
+    return plan, [_bases(part, tolerance, n) for part, n in parts]
+
+
 def _cheapest(
-    heavy: np.ndarray, tolerance: float, plain: int
+    heavy: np.ndarray, tolerance: float, plain: int, costs: _Costs
 ) -> tuple[Plan, list[np.ndarray]]:
     """Find the cheapest plan and its combinations; none where `plain` is as cheap."""
+
+    def combine(folds: np.ndarray, plan: Plan) -> tuple[float, list[np.ndarray]]:
+        bases = [_bases(part, tolerance, 1) for part in _cut(folds, plan)]
+        pairs = zip(bases, plan, strict=True)
+        return sum(_work(base, width, costs) for base, (_, width) in pairs), bases
+
+    # The first fold needs no more than all of them.
+    bounds = [(combine(heavy[:1], plan)[0], plan) for plan in _plans(heavy.shape[1])]
     best, cost = ([], []), 0.9 * plain
-    for plan in _plans(heavy.shape[1]):
-        bases, work = [], 0.0
-        for part, (_, width) in zip(_cut(heavy, plan), plan, strict=True):
-            bases.append(_bases(part, tolerance, 1))
-            work += _work(bases[-1], width)
-            if work >= cost:
-                break
-        else:
+    for bound, plan in sorted(bounds):
+        if bound >= cost:
+            break
+        work, bases = combine(heavy, plan)
+        if work < cost:
             best, cost = (plan, bases), work
     return best
 
@@ -206,11 +236,11 @@ def _maps(
     return tuple(stretches)
 
 
-def _stretches(n_rows: int) -> int:
+def _stretches(n_rows: int, most: int) -> int:
     """Cut rows into equal stretches; into one where they cannot be cut."""
-    if n_rows <= _ROWS:
+    if n_rows <= most:
         return 1
-    few = range(-(-n_rows // _ROWS), 2 * n_rows // _ROWS + 1)
+    few = range(-(-n_rows // most), 2 * n_rows // most + 1)
     return next((n for n in few if n_rows % n == 0), 1)
 
 
@@ -259,8 +289,8 @@ def _bases(part: np.ndarray, tolerance: float, n: int) -> np.ndarray:
     return np.swapaxes(first[:, :, :n], 2, 3)
 
 
-def _work(base: np.ndarray, width: int) -> float:
+def _work(base: np.ndarray, width: int, costs: _Costs) -> float:
     """Count multiplications per target and held-out row, in those of a product."""
     n_segments, n_alphas, n_maps = base.shape[1:]
-    map_ = width + _LATENCY + _TERM * n_alphas
-    return n_segments * n_maps * map_ + _SUM * n_alphas
+    map_ = width + costs.map + costs.term * n_alphas
+    return n_segments * n_maps * map_ + costs.sum * n_alphas
