@@ -320,9 +320,11 @@ def test_twin_and_constant_features_without_penalty(rng, dtype, scheme):
     assert_allclose(result.fit.intercept, coef[5], rtol=1e-3, atol=1e-3)
 
 
-def test_large_offsets_do_not_cost_digits(rng):
+@pytest.mark.parametrize("scheme", ["folds", "gcv", "loo"])
+def test_large_offsets_do_not_cost_digits(rng, scheme):
     problem = Problem(rng, np.float32, *SIZES["tall"])
-    options = {"alphas": ALPHAS, "fold_id": problem.fold_id}
+    folds = problem.fold_id if scheme == "folds" else scheme
+    options = {"alphas": ALPHAS, "fold_id": folds}
     near = linear.ridge_cv(problem.X, problem.Y, **options)
     far = linear.ridge_cv(problem.X, np.float32(512) + problem.Y, **options)
     assert_allclose(far.scores, near.scores, atol=3e-4)
