@@ -48,7 +48,9 @@ def float_dtype(source: Sliceable, *, x64: bool) -> np.dtype:
     return np.dtype(np.float64 if x64 and source.dtype == np.float64 else np.float32)
 
 
-def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def aligned(
+    shape: tuple[int, ...], dtype: np.dtype, *, small_pages: bool = False
+) -> np.ndarray:
     """Make host memory that XLA's CPU takes over without a copy.
 
     Parameters
@@ -57,6 +59,10 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         Of the array.
     dtype : dtype
         Of its elements.
+    small_pages : bool
+        Whether it comes in pages of the smallest size, which the system takes from
+        what was freed last. NumPy asks for large ones: fewer, but a virtual machine
+        that gave such memory back to its host waits milliseconds for each.
 
     Returns
     -------
@@ -64,7 +70,10 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         Not filled, and beginning at a multiple of 64 bytes.
     """
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.empty(n_bytes + _ALIGNMENT, np.uint8)
+    if small_pages:
+        memory = np.frombuffer(mmap.mmap(-1, n_bytes + _ALIGNMENT), np.uint8)
+    else:
+        memory = np.empty(n_bytes + _ALIGNMENT, np.uint8)
     first = -memory.ctypes.data % _ALIGNMENT
     return memory[first : first + n_bytes].view(dtype).reshape(shape)
 

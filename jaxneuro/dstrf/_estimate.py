@@ -3,14 +3,17 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from itertools import chain, pairwise
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ..core import check
+from ..core.batch import aligned
 from ..core.linalg import dot
 from ..signal import Lags
 from ..signal._trials import Segments, segments
@@ -94,7 +97,7 @@ def estimate(
         variables,
         X,
         segments(trial_id, X.shape[0]),
-        jnp.arange(X.shape[0], dtype=jnp.int32),
+        np.arange(X.shape[0]),
         None if targets is None else jnp.asarray(targets),
         lags=lags,
         mode=mode,
@@ -102,13 +105,12 @@ def estimate(
     )
 
 
-@partial(jax.jit, static_argnames=("apply", "lags", "mode", "chunk_size"))
 def frames_at(
     apply: Callable,
     variables: Any,
     X: jax.Array,
     runs: Segments,
-    times: jax.Array,
+    times: np.ndarray,
     chosen: jax.Array | None,
     *,
     lags: Lags,
@@ -117,6 +119,10 @@ def frames_at(
 ) -> jax.Array:
     """Compute the dSTRF at some times.
 
+    On a CPU a block is a call of its own, whose results are moved while the next one
+    is computed: within a program XLA computes elementwise on one thread, and begins
+    with zeros in the place of all results.
+
     Parameters
     ----------
     apply, variables, X, lags, mode, chunk_size
@@ -124,7 +130,7 @@ def frames_at(
     runs : Segments
         Trial of each sample.
     times : int array (n_frames,)
-        Samples at which to compute it.
+        Samples at which to compute it, concrete.
     chosen : int array (n_chosen,), or None
         Targets, or all.
 
@@ -136,28 +142,59 @@ def frames_at(
     n_frames, n_features = times.size, X.shape[1]
     n_targets = count_outputs(apply, variables, (lags.n_lags, n_features), X.dtype)
     chosen = jnp.arange(n_targets) if chosen is None else chosen
+    here = jax.default_backend() == "cpu"
     if chunk_size is None:
         frame = X.dtype.itemsize * chosen.size * lags.n_lags * n_features
-        on_cpu = jax.default_backend() == "cpu"
-        chunk_size = int((_BUDGET if on_cpu else _ACCELERATOR_BUDGET) // frame)
+        chunk_size = int((_BUDGET if here else _ACCELERATOR_BUDGET) // frame)
     chunk_size = min(max(chunk_size, 1), max(n_frames, 1))
+    n_chunks = -(-n_frames // chunk_size)
+    padded = np.pad(times, (0, n_chunks * chunk_size - n_frames), mode="edge")
+    chunks = padded.reshape(n_chunks, chunk_size).astype(np.int32)
+    given = variables, X, runs, chosen
+    one = partial(_chunk, apply, given, lags=lags, mode=mode, here=True)
+    first = one(chunks[0]) if here and n_chunks > 1 else None
+    if first is None or isinstance(first, Tracer):
+        result = _chunks(apply, given, chunks, lags=lags, mode=mode)
+        return result.reshape(-1, *result.shape[2:])[:n_frames]
+    out = aligned((n_frames, *first.shape[1:]), first.dtype, small_pages=True)
+    parts = chain([first], map(one, chunks[1:]), [first])
+    # A call returns at once: while a block is moved, the next one is computed.
+    starts = range(0, n_frames, chunk_size)
+    for start, (part, _) in zip(starts, pairwise(parts), strict=True):
+        out[start : start + chunk_size] = np.asarray(part)[: n_frames - start]
+    return jax.device_put(out)
+
+
+@partial(jax.jit, static_argnames=("apply", "lags", "mode"))
+def _chunks(
+    apply: Callable, given: tuple, chunks: jax.Array, *, lags: Lags, mode: str
+) -> jax.Array:
+    """Compute blocks of equal size in one program."""
+    return jax.lax.map(partial(_chunk, apply, given, lags=lags, mode=mode), chunks)
+
+
+@partial(jax.jit, static_argnames=("apply", "lags", "mode", "here"))
+def _chunk(
+    apply: Callable,
+    given: tuple[Any, jax.Array, Segments, jax.Array],
+    times: jax.Array,
+    *,
+    lags: Lags,
+    mode: str,
+    here: bool = False,
+) -> jax.Array:
+    """Compute a block of frames, which nobody differentiates if it is made `here`."""
+    variables, X, runs, chosen = given
     layers = _describe(apply, variables, mode)
     forward = partial(apply, variables)
     if layers is not None:
-        forward = partial(sparse_forward, layers, lags)
+        forward = partial(sparse_forward, layers, lags, frozen=here)
     elif mode == "auto":
-        mode = "fwd" if lags.n_lags * n_features < chosen.size else "rev"
+        mode = "fwd" if lags.n_lags * X.shape[1] < chosen.size else "rev"
     jacobian = forward_mode if mode == "fwd" else reverse_mode
     offset = jnp.asarray(lags.samples, dtype=jnp.int32)
-
-    def chunk(times: jax.Array) -> jax.Array:
-        windows = _windows(X, times, offset, runs)
-        return jacobian(lambda w: forward(w)[:, chosen], windows)
-
-    n_chunks = -(-n_frames // chunk_size)
-    times = jnp.pad(times, (0, n_chunks * chunk_size - n_frames), mode="edge")
-    result = jax.lax.map(chunk, times.reshape(n_chunks, chunk_size))
-    return result.reshape(-1, *result.shape[2:])[:n_frames]
+    windows = _windows(X, times, offset, runs)
+    return jacobian(lambda w: forward(w)[:, chosen], windows)
 
 
 def reconstruct(

@@ -181,7 +181,7 @@ def _agreed(
             variables,
             X,
             runs,
-            jnp.asarray(times),
+            times,
             jnp.asarray(group),
             lags=lags,
             mode=mode,

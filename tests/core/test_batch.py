@@ -80,9 +80,10 @@ def test_floating_type(kind, x64, expected):
     assert batch.float_dtype(np.zeros(2, kind), x64=x64) == np.dtype(expected)
 
 
+@pytest.mark.parametrize("small_pages", [False, True])
 @pytest.mark.parametrize("shape", [(3, 5), (2, 1, 3), (7,)])
-def test_aligned_memory_begins_at_a_multiple_of_64(shape, dtype):
-    memory = batch.aligned(shape, np.dtype(dtype))
+def test_aligned_memory_begins_at_a_multiple_of_64(shape, small_pages, dtype):
+    memory = batch.aligned(shape, np.dtype(dtype), small_pages=small_pages)
     assert memory.shape == shape
     assert memory.dtype == dtype
     assert memory.ctypes.data % 64 == 0

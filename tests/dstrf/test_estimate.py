@@ -102,10 +102,41 @@ def test_chosen_targets_and_chunks(stack, make_variables, X, lags, tol):
     apply, variables = stack(), make_variables()
     whole = dstrf.estimate(apply, variables, X, lags)
     for size in (1, 7, 100):
-        got = dstrf.estimate(
-            apply, variables, X, lags, targets=[2, 0], mode="rev", chunk_size=size
-        )
-        assert_allclose(got, whole[:, [2, 0]], **tol)
+        for mode in ("rev", "layers"):
+            known = {"targets": [2, 0], "mode": mode, "chunk_size": size}
+            got = dstrf.estimate(apply, variables, X, lags, **known)
+            assert_allclose(got, whole[:, [2, 0]], **tol)
+
+
+def test_of_a_network_in_another_float(stack, make_variables, X, lags, x64):
+    apply, variables = stack(), make_variables()
+    narrow = jax.tree.map(lambda leaf: leaf.astype(np.float32), variables)
+    wide = X.astype(np.float64)
+    with jax.numpy_dtype_promotion("standard"):
+        got = dstrf.estimate(apply, narrow, wide, lags, chunk_size=5)
+        expected = dstrf.estimate(apply, narrow, wide, lags, mode="rev")
+    assert got.dtype == expected.dtype == np.float64
+    assert_allclose(got, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_itself_differentiated(stack, make_variables, X, lags, closed, tol):
+    """By the weights, given or closed over: blocks are then one program."""
+    apply, variables = stack(activation=jnp.tanh), make_variables()
+
+    def power(variables, chunk_size):
+        known = {"mode": "rev", "chunk_size": chunk_size}
+        if closed:
+            d = dstrf.estimate(lambda _, w: apply(variables, w), None, X, lags, **known)
+        else:
+            known["mode"] = "layers"
+            d = dstrf.estimate(apply, variables, X, lags, **known)
+        return jnp.mean(d**2)
+
+    whole, parts = (jax.grad(power)(variables, size) for size in (100, 5))
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
+        assert np.abs(a).max() > 0
+        assert_allclose(a, b, **tol)
 
 
 def test_of_members_in_a_map(stack, make_variables, X, lags, tol):
