@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.linalg import after, dot, lower_solve
 from ..core.struct import static, struct
-from ._blocks import compute_dtype, map_targets
+from ._blocks import cast, compute_dtype, map_targets
 from ._gls import Information, Reduced, gram, is_diagonal, squares
 from ._tails import TailTable, read_tails, tail_table
 
@@ -155,15 +155,16 @@ def judge(
         Of all targets.
     """
     dtype = compute_dtype(arrays[0])
-    tables = tuple(
+    kinds = list(zip(dof, dof_num or (None,) * len(dof), inflation, strict=True))
+    if not dof_num and len(set(kinds)) == 1:
+        kinds = kinds[:1]
+    tables = [
         tail_table(dtype, dof=d, dof_num=q, inflation=i, compat=compat)
-        for d, q, i in zip(dof, dof_num or (None,) * len(dof), inflation, strict=True)
-    )
-    if not dof_num and len(set(zip(dof, inflation, strict=True))) == 1:
-        tables = tables[:1]
-    elif not dof_num:
-        tables = (jax.tree.map(lambda *columns: jnp.stack(columns), *tables),)
-    kernel = partial(block, tables, dof_num=dof_num, compat=compat)
+        for d, q, i in kinds
+    ]
+    if not dof_num and len(tables) > 1:
+        tables = [jax.tree.map(lambda *columns: np.stack(columns), *tables)]
+    kernel = partial(block, cast(tuple(tables), dtype), dof_num=dof_num, compat=compat)
     parts = map_targets(kernel, arrays, dtype=dtype, bytes_each=bytes_each, alone=alone)
     names = ("effect", "variance", "stat", "p_value", "z_score", "neg_log10_p")
     kind = "F" if dof_num else "t"

@@ -6,6 +6,7 @@ slopes, and read on the device by cubic interpolation.
 """
 
 from functools import lru_cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,7 +53,7 @@ class TailTable:
     Attributes
     ----------
     columns : tuple of array (n_cells,)
-        Four coefficients of z and four of -log10 p.
+        Four coefficients of z and four of -log10 p; of NumPy until they are cast.
     scale : array ()
         What a statistic is multiplied by first.
     start, width : float
@@ -63,8 +64,8 @@ class TailTable:
         Whether the statistic is t.
     """
 
-    columns: tuple[jax.Array, ...]
-    scale: jax.Array
+    columns: tuple[Any, ...]
+    scale: Any
     start: float = static()  # type: ignore[assignment]  # a dataclass field
     width: float = static()  # type: ignore[assignment]  # a dataclass field
     limit: float = static()  # type: ignore[assignment]  # a dataclass field
@@ -150,11 +151,11 @@ def tail_table(
         check.positive("dof_num", dof_num)
     columns, start, width = _table(dof, dof_num, _N_CELLS[np.dtype(dtype).name])
     return TailTable(
-        columns=tuple(jnp.asarray(column, dtype) for column in columns),
+        columns=tuple(column.astype(dtype, copy=False) for column in columns),
         start=start,
         width=width,
         limit=_Z_CLIP if compat == "nilearn" else np.inf,
-        scale=jnp.asarray(inflation ** (-0.5 if dof_num is None else -1), dtype),
+        scale=np.asarray(inflation ** (-0.5 if dof_num is None else -1), dtype),
         signed=dof_num is None,
     )
 

@@ -83,7 +83,7 @@ def fit_voxelwise(
     dtype = compute_dtype(Y)
     inside = rows[:, :n_regressors] @ design.basis
     plan = cast((design.q, inside, rows[:, n_regressors:]), dtype)
-    table = tail_table(dtype, dof=dof)
+    table = cast(tail_table(dtype, dof=dof), dtype)
     effect, variance, stat, p, z, nl = map_targets(
         partial(_fit_block, plan, table, np.dtype(dtype).type(dof)),
         (Y, *regressors),  # type: ignore[arg-type]
