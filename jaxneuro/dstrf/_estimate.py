@@ -151,8 +151,10 @@ def frames_at(
     padded = np.pad(times, (0, n_chunks * chunk_size - n_frames), mode="edge")
     chunks = padded.reshape(n_chunks, chunk_size).astype(np.int32)
     given = variables, X, runs, chosen
+    traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(given))
     one = partial(_chunk, apply, given, lags=lags, mode=mode, here=True)
-    first = one(chunks[0]) if here and n_chunks > 1 else None
+    first = one(chunks[0]) if here and n_chunks > 1 and not traced else None
+    # It is traced, too, where `apply` closes over what is.
     if first is None or isinstance(first, Tracer):
         result = _chunks(apply, given, chunks, lags=lags, mode=mode)
         return result.reshape(-1, *result.shape[2:])[:n_frames]

@@ -137,6 +137,9 @@ def test_itself_differentiated(stack, make_variables, X, lags, closed, tol):
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
         assert np.abs(a).max() > 0
         assert_allclose(a, b, **tol)
+    along = jax.jvp(lambda v: power(v, 5), (variables,), (parts,))[1]
+    squares = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(parts))
+    assert_allclose(along, squares, rtol=1e-4)
 
 
 def test_of_members_in_a_map(stack, make_variables, X, lags, tol):
