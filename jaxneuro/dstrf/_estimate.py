@@ -328,7 +328,7 @@ def count_outputs(
         If its output is not ``(batch, n_targets)``.
     """
     window = jax.ShapeDtypeStruct((3, *shape), dtype)
-    output = jax.eval_shape(apply, variables, window)
+    output = _evaluate.eval_shape(apply, variables, window)  # traced once
     if not (hasattr(output, "shape") and len(output.shape) == 2):
         raise ValueError(
             f"apply gives {jax.tree.map(jnp.shape, output)} for windows of shape "
@@ -340,6 +340,11 @@ def count_outputs(
             "for each: (batch, n_targets)."
         )
     return output.shape[1]
+
+
+@partial(jax.jit, static_argnames="apply")
+def _evaluate(apply: Callable, variables: Any, window: jax.Array) -> jax.Array:
+    return apply(variables, window)
 
 
 def _describe(apply: Callable, variables: Any, mode: str) -> Any:
