@@ -1,6 +1,5 @@
 """The Jacobian of a network at every moment."""
 
-import math
 from collections.abc import Callable
 from functools import partial
 from itertools import chain, pairwise
@@ -17,6 +16,7 @@ from ..core.batch import aligned
 from ..core.linalg import dot
 from ..signal import Lags
 from ..signal._trials import Segments, segments
+from ._jacobian import forward_mode, reverse_mode
 from ._sparse import sparse_forward
 
 __all__ = ["estimate", "reconstruct", "reconstruction_error"]
@@ -24,7 +24,6 @@ __all__ = ["estimate", "reconstruct", "reconstruction_error"]
 _MODES = ("auto", "fwd", "rev", "layers")
 # Bytes of one block of receptive fields: on a CPU it stays in the cache.
 _BUDGET, _ACCELERATOR_BUDGET = 4.4e6, 256e6
-_BLOCK = 64  # targets, or inputs, that are differentiated together
 
 
 def estimate(
@@ -359,36 +358,6 @@ def _describe(apply: Callable, variables: Any, mode: str) -> Any:
             "'auto', 'rev' or 'fwd'."
         )
     return layers
-
-
-def reverse_mode(forward: Callable, windows: jax.Array) -> jax.Array:
-    """Differentiate outputs one by one: (n, n_targets, n_lags, n_features)."""
-    output, pull = jax.vjp(forward, windows)
-    n, n_targets = output.shape
-
-    def one(target: jax.Array) -> jax.Array:
-        # Windows do not mix, so all of them are asked at once.
-        unit = (jnp.arange(n_targets) == target).astype(output.dtype)
-        return pull(jnp.broadcast_to(unit[None], output.shape))[0]
-
-    targets = jnp.arange(n_targets)
-    if n_targets <= _BLOCK:
-        return jax.vmap(one, out_axes=1)(targets)
-    return jnp.moveaxis(jax.lax.map(one, targets, batch_size=_BLOCK), 0, 1)
-
-
-def forward_mode(forward: Callable, windows: jax.Array) -> jax.Array:
-    """Differentiate by inputs one by one: the same array."""
-    _, push = jax.linearize(forward, windows)
-    shape = windows.shape[1:]
-    size = math.prod(shape)
-
-    def one(place: jax.Array) -> jax.Array:
-        unit = (jnp.arange(size) == place).astype(windows.dtype).reshape(1, *shape)
-        return push(jnp.broadcast_to(unit, windows.shape))
-
-    columns = jax.lax.map(one, jnp.arange(size), batch_size=min(_BLOCK, size))
-    return jnp.moveaxis(columns, 0, 2).reshape(*columns.shape[1:], *shape)
 
 
 def _windows(

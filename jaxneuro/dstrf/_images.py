@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from ..core import check
-from ._estimate import count_outputs, forward_mode, reverse_mode
+from ._estimate import count_outputs
+from ._jacobian import forward_mode, reverse_mode
 
 __all__ = ["gradient_fields"]
 
