@@ -20,7 +20,8 @@ from ..core.struct import static, struct
 __all__ = ["TailTable", "Tails", "read_tails", "tail_table", "tails"]
 
 _LN10 = float(np.log(10))
-_N_CELLS = {"float32": 4096, "float64": 32768}
+_T_CELLS = {"float32": 1024, "float64": 8192}
+_F_CELLS = {"float32": 4096, "float64": 32768}
 # Statistics beyond these are as good as infinite: t = 1e10, F = 1e20.
 _T_END, _F_ENDS = np.arcsinh(1e10), (np.log(1e-30), np.log(1e20))
 # nilearn keeps p above 1e-300 before it takes the normal quantile.
@@ -149,7 +150,8 @@ def tail_table(
     dof = min(check.positive("dof", dof), 1e10)
     if dof_num is not None:
         check.positive("dof_num", dof_num)
-    columns, start, width = _table(dof, dof_num, _N_CELLS[np.dtype(dtype).name])
+    n_cells = (_T_CELLS if dof_num is None else _F_CELLS)[np.dtype(dtype).name]
+    columns, start, width = _table(dof, dof_num, n_cells)
     return TailTable(
         columns=tuple(column.astype(dtype, copy=False) for column in columns),
         start=start,
@@ -202,7 +204,7 @@ def read_tails(stat: jax.Array, table: TailTable) -> Tails:
     return Tails(p_value=p, z_score=z, neg_log10_p=nl)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=64)
 def _table(dof: float, dof_num: int | None, n_cells: int) -> tuple[tuple, float, float]:
     """Tabulate z and -log10 p: cubic coefficients per cell, first node, spacing."""
     nodes = (
@@ -257,10 +259,10 @@ def _log_betainc(
     SciPy's own where it does not underflow, else the continued fraction.
     """
     x = np.exp(log_x)
+    value, near_one = np.empty_like(x), x >= 0.5
+    value[~near_one] = special.betainc(a, b, x[~near_one])
     # Near one, x has lost its digits; the complement has them.
-    value = np.where(
-        x < 0.5, special.betainc(a, b, x), special.betaincc(b, a, np.exp(log_y))
-    )
+    value[near_one] = special.betaincc(b, a, np.exp(log_y[near_one]))
     log_value = np.log(np.where(value > 1e-280, value, 1))
     tiny = value <= 1e-280
     if tiny.any():
