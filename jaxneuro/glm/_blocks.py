@@ -15,6 +15,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ..core.batch import Sliceable, aligned, float_dtype, read_columns
+from ..core.memory import lean_compilation
 from ..core.threads import side_by_side
 
 __all__ = ["cast", "compute_dtype", "map_targets"]
@@ -62,6 +63,7 @@ def cast(tree: Any, dtype: np.dtype) -> Any:
     return jax.tree.map(one, tree)
 
 
+@lean_compilation()
 def map_targets(
     kernel: Callable[..., Any],
     arrays: tuple[Any, ...],
@@ -184,7 +186,7 @@ def _on_host(
     n_read = n_targets if in_memory else min(n_targets, max(128, _READ // row))
     n_threads = os.cpu_count() or 1
     width = max(128, min(_PIECE, _READ // n_threads) // row // 128 * 128)
-    width = min(n_read, width, max(128, -(-n_read // (8 * n_threads))))
+    width = min(n_read, width, max(128, -(-n_read // (12 * n_threads))))
     size = math.ceil(width / math.ceil(width / size))  # hardly a target twice
     out: list = []
     storing, computing = Lock(), Lock() if alone else nullcontext()

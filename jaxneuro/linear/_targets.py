@@ -10,6 +10,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ..core import batch, check
+from ..core.memory import lean_compilation
 from ..core.progress import track
 
 __all__ = [
@@ -193,6 +194,7 @@ def tile_width(*, small: bool = False) -> int:
     return _TILE_FEW if small else _TILE
 
 
+@lean_compilation()
 def over_targets(
     solve: Callable[[Any, slice], tuple],
     Y: ArrayLike,

@@ -30,6 +30,7 @@ HOST_MODULES = {
     "core.checkpoint": "writes to disk",
     "core.folds": "integers, once per fit",
     "core.fronted": "joins functions",
+    "core.memory": "of the process",
     "core.multiple": "its row is that of glm.fdr",
     "core.progress": "draws on a terminal",
     "core.struct": "makes classes",
