@@ -21,7 +21,8 @@ from ..core.threads import side_by_side
 __all__ = ["cast", "compute_dtype", "map_targets"]
 
 _CACHE, _DEVICE = 8 << 20, 256 << 20  # bytes of a block on CPU and on accelerators
-_PIECE, _READ = 8 << 20, 64 << 20  # bytes of a thread's share, and of all at once
+# Bytes of a thread's share, of the least that is worth a call, and of all at once.
+_PIECE, _LEAST, _READ = 8 << 20, 2 << 20, 64 << 20
 
 
 def compute_dtype(Y: Sliceable | jax.Array) -> np.dtype:
@@ -56,11 +57,11 @@ def cast(tree: Any, dtype: np.dtype) -> Any:
         On the device.
     """
 
-    def one(leaf: ArrayLike) -> jax.Array:
-        floating = np.asarray(leaf).dtype.kind == "f"
-        return jnp.asarray(leaf, dtype if floating else None)
+    def one(leaf: ArrayLike) -> np.ndarray:
+        leaf = np.asarray(leaf)
+        return leaf.astype(dtype, copy=False) if leaf.dtype.kind == "f" else leaf
 
-    return jax.tree.map(one, tree)
+    return jax.device_put(jax.tree.map(one, tree))
 
 
 @lean_compilation()
@@ -186,7 +187,7 @@ def _on_host(
     n_read = n_targets if in_memory else min(n_targets, max(128, _READ // row))
     n_threads = os.cpu_count() or 1
     width = max(128, min(_PIECE, _READ // n_threads) // row // 128 * 128)
-    width = min(n_read, width, max(128, -(-n_read // (12 * n_threads))))
+    width = min(n_read, width, max(_LEAST // row, 128, -(-n_read // (12 * n_threads))))
     size = math.ceil(width / math.ceil(width / size))  # hardly a target twice
     out: list = []
     storing, computing = Lock(), Lock() if alone else nullcontext()

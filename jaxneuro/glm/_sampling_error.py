@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, toeplitz
-from scipy.signal import lfilter, lfiltic
+from scipy.signal import lfilter
 
 from ..core.struct import struct
 
@@ -69,9 +69,10 @@ def autocovariance(ar: np.ndarray, n_lags: int) -> np.ndarray:
     first = np.linalg.solve(system, np.eye(order + 1)[0])
     if n_lags <= order + 1:
         return first[:n_lags]
-    filter_ = np.append(1, -ar)
-    state = lfiltic([1.0], filter_, first[:0:-1])
-    rest = lfilter([1.0], filter_, np.zeros(n_lags - order - 1), zi=state)[0]
+    latest = first[:0:-1]
+    state = np.array([ar[i:] @ latest[: order - i] for i in range(order)])
+    silence = np.zeros(n_lags - order - 1)
+    rest = lfilter([1.0], np.append(1, -ar), silence, zi=state)[0]
     return np.concatenate([first, rest])
 
 
@@ -170,15 +171,22 @@ def lag_covariance(
     """
     n_times = len(q)
     cov = cov - q @ (q.T @ cov)
-    cov = cov - (cov @ q) @ q.T
-    sides = []
-    for lag in range(order + 1):
+    cov -= (cov @ q) @ q.T
+    sides = [cov]
+    for lag in range(1, order + 1):
         same = (number[lag:] == number[: n_times - lag])[:, None]
         side = np.zeros_like(cov)
-        side[lag:] = same * cov[: n_times - lag]
-        side[: n_times - lag] += same * cov[lag:]
-        sides.append(side / 2)
-    return 2 * np.array([[np.vdot(a, b.T) for b in sides] for a in sides])
+        np.copyto(side[lag:], cov[: n_times - lag], where=same)
+        early = side[: n_times - lag]
+        np.add(early, cov[lag:], out=early, where=same)
+        side /= 2
+        sides.append(side)
+    total = np.empty((order + 1, order + 1))
+    for lag, side in enumerate(sides):
+        for other, late in enumerate(sides[lag:], lag):
+            turned = late.T if lag else late  # the first is symmetric
+            total[lag, other] = total[other, lag] = np.vdot(side, turned)
+    return 2 * total
 
 
 def likelihood_errors(

@@ -101,7 +101,7 @@ def moments(q: np.ndarray, part: Stretch, *, pooled: bool) -> Moments:
     m = expected_products(q, number, order)
     n_lags = m.shape[1]
     near = np.linalg.inv(m[:, : order + 1])
-    powers = _GRID[:, None] ** np.arange(n_lags)
+    powers = np.vander(_GRID, n_lags, increasing=True)
     expected = powers @ m[:2].T
     ratio = np.maximum.accumulate(expected[:, 1] / expected[:, 0])
     ends = ratio[[0, -1]]
