@@ -2,7 +2,8 @@
 
 The degrees of freedom are one number per map, so that a statistic's z and log p are
 functions of one variable. They are tabulated on the host in float64, with their
-slopes, and read on the device by cubic interpolation.
+slopes, and read on the device by cubic interpolation. Cells divide the octaves of the
+statistic evenly, so that its bits tell the cell and the place within it.
 """
 
 from functools import lru_cache
@@ -20,10 +21,11 @@ from ..core.struct import static, struct
 __all__ = ["TailTable", "Tails", "read_tails", "tail_table", "tails"]
 
 _LN10 = float(np.log(10))
-_T_CELLS = {"float32": 1024, "float64": 8192}
-_F_CELLS = {"float32": 4096, "float64": 32768}
-# Statistics beyond these are as good as infinite: t = 1e10, F = 1e20.
-_T_END, _F_ENDS = np.arcsinh(1e10), (np.log(1e-30), np.log(1e20))
+# Octaves of the statistic. Below them t has one cell more, where z is nearly linear,
+# and F counts as the least of them; what is above counts as the largest: t = 1e10.
+_T_OCTAVES, _F_OCTAVES = (-10, 34), (-100, 67)
+# Bits of a float, of its mantissa, and of the number of cells in an octave.
+_LAYOUT = {"float32": (jnp.int32, 23, 5), "float64": (jnp.int64, 52, 8)}
 # nilearn keeps p above 1e-300 before it takes the normal quantile.
 _Z_CLIP = float(-special.ndtri(1e-300))
 
@@ -57,8 +59,8 @@ class TailTable:
         Four coefficients of z and four of -log10 p; of NumPy until they are cast.
     scale : array ()
         What a statistic is multiplied by first.
-    start, width : float
-        First node and spacing, in ``arcsinh(t)`` or ``log(F)``.
+    octaves : tuple of int
+        Powers of two at the ends of the cells but the first, which begins at 0.
     limit : float
         Largest size of z.
     signed : bool
@@ -67,8 +69,7 @@ class TailTable:
 
     columns: tuple[Any, ...]
     scale: Any
-    start: float = static()  # type: ignore[assignment]  # a dataclass field
-    width: float = static()  # type: ignore[assignment]  # a dataclass field
+    octaves: tuple[int, int] = static()  # type: ignore[assignment]  # a dataclass field
     limit: float = static()  # type: ignore[assignment]  # a dataclass field
     signed: bool = static()  # type: ignore[assignment]  # a dataclass field
 
@@ -150,12 +151,10 @@ def tail_table(
     dof = min(check.positive("dof", dof), 1e10)
     if dof_num is not None:
         check.positive("dof_num", dof_num)
-    n_cells = (_T_CELLS if dof_num is None else _F_CELLS)[np.dtype(dtype).name]
-    columns, start, width = _table(dof, dof_num, n_cells)
+    columns = _table(dof, dof_num, _LAYOUT[np.dtype(dtype).name][2])
     return TailTable(
         columns=tuple(column.astype(dtype, copy=False) for column in columns),
-        start=start,
-        width=width,
+        octaves=_T_OCTAVES if dof_num is None else _F_OCTAVES,
         limit=_Z_CLIP if compat == "nilearn" else np.inf,
         scale=np.asarray(inflation ** (-0.5 if dof_num is None else -1), dtype),
         signed=dof_num is None,
@@ -179,14 +178,8 @@ def read_tails(stat: jax.Array, table: TailTable) -> Tails:
         Three arrays (n_contrasts, n_targets).
     """
     stat = stat * table.scale
-    size = jnp.abs(stat)
-    # Without the floor the slope at F = 0 would be infinite.
-    u = jnp.arcsinh(size) if table.signed else jnp.log(jnp.maximum(size, 1e-30))
-    n_cells = table.columns[0].size
-    position = jnp.clip((u - table.start) / table.width, 0, n_cells * (1 - 1e-6))
-    cell = jnp.floor(position)
-    index, x = cell.astype(jnp.int32), position - cell
-    c = [column[index] for column in table.columns]
+    index, x = _place(jnp.abs(stat), table.octaves)
+    c = [column.at[index].get(mode="promise_in_bounds") for column in table.columns]
     z = c[0] + x * (c[1] + x * (c[2] + x * c[3]))
     nl = c[4] + x * (c[5] + x * (c[6] + x * c[7]))
     p = jnp.exp(-_LN10 * nl)
@@ -204,51 +197,67 @@ def read_tails(stat: jax.Array, table: TailTable) -> Tails:
     return Tails(p_value=p, z_score=z, neg_log10_p=nl)
 
 
+def _place(size: jax.Array, octaves: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
+    """Cell of a positive number, and where it lies within it from 0 to 1."""
+    kind, n_mantissa, n_cell = _LAYOUT[size.dtype.name]
+    low, high = (np.asarray(2.0**k, size.dtype) for k in octaves)
+    n_rest = n_mantissa - n_cell
+    first = int(low.view(kind)) >> n_rest
+    last = int(high.view(kind)) >> n_rest
+    size = jnp.minimum(size, np.nextafter(high, low))
+    bits = jax.lax.bitcast_convert_type(size, kind)
+    one = int(np.ones((), size.dtype).view(kind))
+    beyond = jax.lax.bitcast_convert_type(bits & (2**n_rest - 1) | one, size.dtype)
+    inside = (beyond - 1) * 2.0**n_cell
+    index = jnp.clip((bits >> n_rest) - (first - 1), 0, last - first).astype(jnp.int32)
+    return index, jnp.where(index == 0, size * (1 / low), inside)
+
+
 @lru_cache(maxsize=64)
-def _table(dof: float, dof_num: int | None, n_cells: int) -> tuple[tuple, float, float]:
-    """Tabulate z and -log10 p: cubic coefficients per cell, first node, spacing."""
-    nodes = (
-        _t_nodes(dof, n_cells) if dof_num is None else _f_nodes(dof, dof_num, n_cells)
+def _table(dof: float, dof_num: int | None, n_cell: int) -> tuple[np.ndarray, ...]:
+    """Tabulate z and -log10 p: four coefficients of each per cell."""
+    octaves = _T_OCTAVES if dof_num is None else _F_OCTAVES
+    steps = np.arange(np.diff(octaves)[0] << n_cell)
+    nodes = np.ldexp(
+        1 + (steps % 2**n_cell) / 2**n_cell, octaves[0] + (steps >> n_cell)
     )
-    u, z, log_sf, log_density = nodes
-    width = float(u[-1] - u[0]) / n_cells  # a difference of nodes has lost digits
+    nodes = np.concatenate([[0.0], nodes, [2.0 ** octaves[1]]])
+    if dof_num is None:
+        z, log_sf, log_density = _t_tail(dof, nodes)
+    else:
+        nodes[0] = nodes[1]  # a cell without width
+        z, log_sf, log_density = _f_tail(dof, dof_num, nodes)
     log_phi = -0.5 * z**2 - 0.5 * np.log(2 * np.pi)
-    z_slope, nl_slope = np.exp(log_density - log_phi), np.exp(log_density - log_sf)
-    columns = (
-        *_hermite(z, z_slope * width),
-        *_hermite(-log_sf / _LN10, nl_slope * (width / _LN10)),
+    width = np.diff(nodes)
+    return (
+        *_hermite(z, np.exp(log_density - log_phi), width),
+        *_hermite(-log_sf / _LN10, np.exp(log_density - log_sf) / _LN10, width),
     )
-    return columns, float(u[0]), width
 
 
-def _t_nodes(dof: float, n_cells: int) -> tuple[np.ndarray, ...]:
-    """At nodes of arcsinh(t): z, log of the tail, log of its slope."""
-    u = np.linspace(0, _T_END, n_cells + 1)
-    a, ratio = dof / 2, np.sinh(u) ** 2 / dof
+def _t_tail(dof: float, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """z, log of the tail and log of the density at values of t, the first of them 0."""
+    a, ratio = dof / 2, t**2 / dof
     log_x = -np.log1p(ratio)
     with np.errstate(divide="ignore"):
         log_sf = _log_betainc(a, 0.5, log_x, np.log(ratio) + log_x) - np.log(2)
-    log_density = (
-        (a + 0.5) * log_x
-        - 0.5 * np.log(dof)
-        - special.betaln(a, 0.5)
-        + np.log(np.cosh(u))
-    )
+    log_density = (a + 0.5) * log_x - 0.5 * np.log(dof) - special.betaln(a, 0.5)
     z = -special.ndtri_exp(log_sf)
     z[0] = 0
-    return u, z, log_sf, log_density
+    return z, log_sf, log_density
 
 
-def _f_nodes(dof: float, dof_num: int, n_cells: int) -> tuple[np.ndarray, ...]:
-    """At nodes of log(F): z, log of the tail, log of its slope."""
-    u = np.linspace(*_F_ENDS, n_cells + 1)
-    a, b, ratio = dof / 2, dof_num / 2, np.exp(u) * (dof_num / dof)
+def _f_tail(
+    dof: float, dof_num: int, F: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """z, log of the tail and log of the density at values of F."""
+    a, b, ratio = dof / 2, dof_num / 2, F * (dof_num / dof)
     log_x = -np.log1p(ratio)
     log_y = np.log(ratio) + log_x
     log_sf, log_cdf = _log_betainc(a, b, log_x, log_y), _log_betainc(b, a, log_y, log_x)
     upper = log_sf < log_cdf
     z = special.ndtri_exp(np.where(upper, log_sf, log_cdf)) * np.where(upper, -1, 1)
-    return u, z, log_sf, a * log_x + b * log_y - special.betaln(a, b)
+    return z, log_sf, a * log_x + b * log_y - special.betaln(a, b) - np.log(F)
 
 
 def _log_betainc(
@@ -287,8 +296,10 @@ def _fraction(a: float, b: float, x: np.ndarray) -> np.ndarray:
     return value
 
 
-def _hermite(values: np.ndarray, slopes: np.ndarray) -> list[np.ndarray]:
-    """Cubic per cell through values and slopes (per cell) at its two nodes."""
+def _hermite(
+    values: np.ndarray, slopes: np.ndarray, width: np.ndarray
+) -> list[np.ndarray]:
+    """Cubic per cell through values and slopes at its two nodes."""
     low, high = values[:-1], values[1:]
-    rise, left, right = high - low, slopes[:-1], slopes[1:]
+    rise, left, right = high - low, slopes[:-1] * width, slopes[1:] * width
     return [low, left, 3 * rise - 2 * left - right, left + right - 2 * rise]

@@ -61,6 +61,32 @@ def test_float32_stays_finite():
     assert got.p_value[3] == 1
 
 
+@pytest.mark.parametrize("dof_num", [None, 1, 6])
+def test_borders_of_cells_and_between(dof_num, dtype):
+    powers = np.exp2(np.arange(-12.0, 6.0))
+    steps = (powers[:, None] * (1 + np.arange(0, 32) / 32)).ravel()
+    middles = (steps[1:] + steps[:-1]) / 2
+    every = [steps, np.nextafter(steps.astype(dtype), dtype(0)), middles, [0, 1e-40]]
+    stat = np.sort(np.concatenate(every)).astype(dtype)
+    got = glm.tails(stat, dof=80, dof_num=dof_num)
+    exact = stat.astype(np.float64)
+    p = stats.t.sf(exact, 80) if dof_num is None else stats.f.sf(exact, dof_num, 80)
+    eps = 64 * np.finfo(dtype).eps if dtype == np.float32 else 1e-10
+    assert_allclose(got.neg_log10_p, -np.log10(p), rtol=eps, atol=eps)
+    assert_allclose(got.p_value, p, rtol=50 * eps, atol=1e-37)  # floats end there
+    assert (np.diff(got.z_score) >= -eps * np.abs(got.z_score[1:])).all()
+    if dof_num is None:
+        assert got.z_score[0] == 0
+
+
+def test_beyond_the_last_cell(dtype):
+    ends, beyond = [2.0**34, 2.0**67], np.array([1e21, 1e37], dtype)
+    for dof_num, end in zip((None, 3), ends, strict=True):
+        got = glm.tails(beyond, dof=20, dof_num=dof_num).neg_log10_p
+        near = glm.tails(np.array([end], dtype), dof=20, dof_num=dof_num).neg_log10_p
+        assert_allclose(got, np.full(2, near[0]))
+
+
 def test_undefined_and_infinite(dtype):
     got = glm.tails(np.array([np.nan, np.inf], dtype), dof=20)
     assert np.isnan([got.p_value[0], got.z_score[0], got.neg_log10_p[0]]).all()
