@@ -6,7 +6,7 @@ slopes, and read on the device by cubic interpolation. Cells divide the octaves 
 statistic evenly, so that its bits tell the cell and the place within it.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -200,16 +200,17 @@ def read_tails(stat: jax.Array, table: TailTable) -> Tails:
 def _place(size: jax.Array, octaves: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
     """Cell of a positive number, and where it lies within it from 0 to 1."""
     kind, n_mantissa, n_cell = _LAYOUT[size.dtype.name]
-    low, high = (np.asarray(2.0**k, size.dtype) for k in octaves)
+    low, high, one = (np.asarray(2.0**k, size.dtype) for k in (*octaves, 0))
     n_rest = n_mantissa - n_cell
-    first = int(low.view(kind)) >> n_rest
-    last = int(high.view(kind)) >> n_rest
-    size = jnp.minimum(size, np.nextafter(high, low))
-    bits = jax.lax.bitcast_convert_type(size, kind)
-    one = int(np.ones((), size.dtype).view(kind))
-    beyond = jax.lax.bitcast_convert_type(bits & (2**n_rest - 1) | one, size.dtype)
-    inside = (beyond - 1) * 2.0**n_cell
-    index = jnp.clip((bits >> n_rest) - (first - 1), 0, last - first).astype(jnp.int32)
+    bias, first, last = (int(number.view(kind)) for number in (one, low, high))
+    number = partial(jax.lax.bitcast_convert_type, new_dtype=size.dtype)
+    held = jnp.minimum(size, np.nextafter(high, low))
+    bits = jax.lax.bitcast_convert_type(held, kind)
+    # What is beyond the cell's first number, over the power of two below that.
+    scale = number(2 * bias - (bits & -(2**n_mantissa)))
+    inside = (held - number(bits & -(2**n_rest))) * scale * 2.0**n_cell
+    index = (bits >> n_rest) - (first >> n_rest) + 1
+    index = jnp.clip(index, 0, (last - first) >> n_rest).astype(jnp.int32)
     return index, jnp.where(index == 0, size * (1 / low), inside)
 
 

@@ -53,7 +53,7 @@ def test_first_call_of_a_model(in_child):
     assert int(used) < 250e6
 
 
-def test_outside_nothing_is_heard(monkeypatch):
+def test_outside_nothing_is_heard():
     import jax
 
     from jaxneuro.core import memory

@@ -1,5 +1,7 @@
 """p and z against SciPy, and beyond where SciPy ends."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -77,6 +79,25 @@ def test_borders_of_cells_and_between(dof_num, dtype):
     assert (np.diff(got.z_score) >= -eps * np.abs(got.z_score[1:])).all()
     if dof_num is None:
         assert got.z_score[0] == 0
+
+
+@pytest.mark.parametrize("dof_num", [None, 3])
+def test_slopes(dof_num, x64):
+    stat = jnp.array([1e-3, 0.3, 1.0, 2.5, 40.0])
+    found = glm.tails(stat, dof=50, dof_num=dof_num)
+
+    def slope(name, at):
+        one = jax.grad(lambda s: getattr(glm.tails(s, dof=50, dof_num=dof_num), name))
+        return jax.vmap(one)(at)
+
+    tested = stats.t(50) if dof_num is None else stats.f(dof_num, 50)
+    density = tested.pdf(stat)
+    assert_allclose(slope("p_value", stat), -density, rtol=1e-6)
+    expected = density / found.p_value / np.log(10)
+    assert_allclose(slope("neg_log10_p", stat), expected, rtol=1e-6)
+    expected = density / stats.norm.pdf(found.z_score)
+    assert_allclose(slope("z_score", stat), expected, rtol=1e-6)
+    assert np.isfinite(slope("z_score", jnp.zeros(1)))
 
 
 def test_beyond_the_last_cell(dtype):
