@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, toeplitz
-from scipy.signal import lfilter
+from scipy.signal import lfilter, lfiltic
 
 from ..core.struct import struct
 
@@ -69,10 +69,9 @@ def autocovariance(ar: np.ndarray, n_lags: int) -> np.ndarray:
     first = np.linalg.solve(system, np.eye(order + 1)[0])
     if n_lags <= order + 1:
         return first[:n_lags]
-    latest = first[:0:-1]
-    state = np.array([ar[i:] @ latest[: order - i] for i in range(order)])
-    silence = np.zeros(n_lags - order - 1)
-    rest = lfilter([1.0], np.append(1, -ar), silence, zi=state)[0]
+    filter_ = np.append(1, -ar)
+    state = lfiltic([1.0], filter_, first[:0:-1])
+    rest = lfilter([1.0], filter_, np.zeros(n_lags - order - 1), zi=state)[0]
     return np.concatenate([first, rest])
 
 
