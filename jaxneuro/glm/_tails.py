@@ -24,8 +24,8 @@ _LN10 = float(np.log(10))
 # Octaves of the statistic. Below them t has one cell more, where z is nearly linear,
 # and F counts as the least of them; what is above counts as the largest: t = 1e10.
 _T_OCTAVES, _F_OCTAVES = (-10, 34), (-100, 67)
-# Bits of a float, of its mantissa, and of the number of cells in an octave.
-_LAYOUT = {"float32": (jnp.int32, 23, 4), "float64": (jnp.int64, 52, 7)}
+# Bits of the number of cells in an octave.
+_N_CELL = {"float32": 4, "float64": 7}
 # nilearn keeps p above 1e-300 before it takes the normal quantile.
 _Z_CLIP = float(-special.ndtri(1e-300))
 
@@ -59,8 +59,6 @@ class TailTable:
         Five coefficients of z and five of -log10 p; of NumPy until they are cast.
     scale : array ()
         What a statistic is multiplied by first.
-    octaves : tuple of int
-        Powers of two at the ends of the cells but the first, which begins at 0.
     limit : float
         Largest size of z.
     signed : bool
@@ -69,7 +67,6 @@ class TailTable:
 
     columns: tuple[Any, ...]
     scale: Any
-    octaves: tuple[int, int] = static()  # type: ignore[assignment]  # a dataclass field
     limit: float = static()  # type: ignore[assignment]  # a dataclass field
     signed: bool = static()  # type: ignore[assignment]  # a dataclass field
 
@@ -151,10 +148,9 @@ def tail_table(
     dof = min(check.positive("dof", dof), 1e10)
     if dof_num is not None:
         check.positive("dof_num", dof_num)
-    columns = _table(dof, dof_num, _LAYOUT[np.dtype(dtype).name][2])
+    columns = _table(dof, dof_num, _N_CELL[np.dtype(dtype).name])
     return TailTable(
         columns=tuple(column.astype(dtype, copy=False) for column in columns),
-        octaves=_T_OCTAVES if dof_num is None else _F_OCTAVES,
         limit=_Z_CLIP if compat == "nilearn" else np.inf,
         scale=np.asarray(inflation ** (-0.5 if dof_num is None else -1), dtype),
         signed=dof_num is None,
@@ -178,7 +174,7 @@ def read_tails(stat: jax.Array, table: TailTable) -> Tails:
         Three arrays (n_contrasts, n_targets).
     """
     stat = stat * table.scale
-    index, x = _place(jnp.abs(stat), table.octaves)
+    index, x = _place(jnp.abs(stat), _T_OCTAVES if table.signed else _F_OCTAVES)
     c = [column.at[index].get(mode="promise_in_bounds") for column in table.columns]
     bump = (x * (1 - x)) ** 2
     z = c[0] + x * (c[1] + x * (c[2] + x * c[3])) + bump * c[4]
@@ -200,11 +196,13 @@ def read_tails(stat: jax.Array, table: TailTable) -> Tails:
 
 def _place(size: jax.Array, octaves: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
     """Cell of a positive number, and where it lies within it from 0 to 1."""
-    kind, n_mantissa, n_cell = _LAYOUT[size.dtype.name]
-    low, high, one = (np.asarray(2.0**k, size.dtype) for k in (*octaves, 0))
+    dtype = size.dtype
+    kind, n_mantissa = np.dtype(f"i{dtype.itemsize}"), jnp.finfo(dtype).nmant
+    n_cell = _N_CELL[dtype.name]
     n_rest = n_mantissa - n_cell
-    bias, first, last = (int(number.view(kind)) for number in (one, low, high))
-    number = partial(jax.lax.bitcast_convert_type, new_dtype=size.dtype)
+    low, high, one = (np.asarray(2.0**k, dtype) for k in (*octaves, 0))
+    first, last, bias = (int(limit.view(kind)) for limit in (low, high, one))
+    number = partial(jax.lax.bitcast_convert_type, new_dtype=dtype)
     held = jnp.minimum(size, np.nextafter(high, low))
     bits = jax.lax.bitcast_convert_type(held, kind)
     # What is beyond the cell's first number, over the power of two below that.

@@ -1,6 +1,9 @@
 """Memory that compilation leaves behind."""
 
+import jax
 import pytest
+
+from jaxneuro.core import memory
 
 COMPILE = """
 import sys
@@ -54,10 +57,6 @@ def test_first_call_of_a_model(in_child):
 
 
 def test_outside_nothing_is_heard():
-    import jax
-
-    from jaxneuro.core import memory
-
     def program(x, kind):
         return x + kind
 
