@@ -16,6 +16,7 @@ from ..core.batch import aligned
 from ..core.linalg import dot
 from ..signal import Lags
 from ..signal._trials import Segments, segments
+from ._active import active_frames
 from ._jacobian import forward_mode, reverse_mode
 from ._sparse import sparse_forward
 
@@ -66,7 +67,11 @@ def estimate(
         network describes itself, else whichever of the others needs fewer evaluations.
     chunk_size : int, optional
         Windows differentiated together. Default: as many as make a block of results of
-        4 MB, 1 at least, which keeps it in the cache; of 256 MB on an accelerator.
+        4 MB, 1 at least, which keeps it in the cache; of 256 MB on an accelerator. On
+        a CPU, "layers" then sorts its work by samples instead where that multiplies
+        less: frames that see a sample share the slopes of its units, and those of a
+        rectifier that are off are left out. Beside the result it holds what a block of
+        samples passes on, 70 MB for 32 targets of the DSTRF toolbox's network.
 
     Returns
     -------
@@ -141,28 +146,32 @@ def frames_at(
     n_frames, n_features = times.size, X.shape[1]
     n_targets = count_outputs(apply, variables, (lags.n_lags, n_features), X.dtype)
     chosen = jnp.arange(n_targets) if chosen is None else chosen
-    here = jax.default_backend() == "cpu"
-    if chunk_size is None:
-        frame = X.dtype.itemsize * chosen.size * lags.n_lags * n_features
-        chunk_size = int((_BUDGET if here else _ACCELERATOR_BUDGET) // frame)
-    chunk_size = min(max(chunk_size, 1), max(n_frames, 1))
-    n_chunks = -(-n_frames // chunk_size)
-    padded = np.pad(times, (0, n_chunks * chunk_size - n_frames), mode="edge")
-    chunks = padded.reshape(n_chunks, chunk_size).astype(np.int32)
     given = variables, X, runs, chosen
     traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(given))
+    host = jax.default_backend() == "cpu"
+    here = host and not traced
+    out, left = None, np.arange(n_frames)
+    if here and chunk_size is None and mode in ("auto", "layers"):
+        out, left = active_frames(apply, *given, times, lags=lags)
+    if chunk_size is None:
+        frame = X.dtype.itemsize * chosen.size * lags.n_lags * n_features
+        chunk_size = int((_BUDGET if host else _ACCELERATOR_BUDGET) // frame)
+    chunk_size = min(max(chunk_size, 1), max(left.size, 1))
+    n_chunks = -(-left.size // chunk_size)
+    padded = np.pad(times[left], (0, n_chunks * chunk_size - left.size), mode="edge")
+    chunks = padded.reshape(n_chunks, chunk_size).astype(np.int32)
     one = partial(_chunk, apply, given, lags=lags, mode=mode, here=True)
-    first = one(chunks[0]) if here and n_chunks > 1 and not traced else None
-    # It is traced, too, where `apply` closes over what is.
-    if first is None or isinstance(first, Tracer):
-        result = _chunks(apply, given, chunks, lags=lags, mode=mode)
-        return result.reshape(-1, *result.shape[2:])[:n_frames]
-    out = aligned((n_frames, *first.shape[1:]), first.dtype, small_pages=True)
-    parts = chain([first], map(one, chunks[1:]), [first])
+    if out is None:
+        first = one(chunks[0]) if here and n_chunks > 1 else None
+        # It is traced, too, where `apply` closes over what is.
+        if first is None or isinstance(first, Tracer):
+            result = _chunks(apply, given, chunks, lags=lags, mode=mode)
+            return result.reshape(-1, *result.shape[2:])[:n_frames]
+        out = aligned((n_frames, *first.shape[1:]), first.dtype, small_pages=True)
     # A call returns at once: while a block is moved, the next one is computed.
-    starts = range(0, n_frames, chunk_size)
-    for start, (part, _) in zip(starts, pairwise(parts), strict=True):
-        out[start : start + chunk_size] = np.asarray(part)[: n_frames - start]
+    for number, (part, _) in enumerate(pairwise(chain(map(one, chunks), [None]))):
+        at = left[number * chunk_size :][:chunk_size]
+        out[at] = np.asarray(part)[: at.size]
     return jax.device_put(out)
 
 

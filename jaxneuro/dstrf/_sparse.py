@@ -10,7 +10,7 @@ import numpy as np
 from ..core.linalg import dot
 from ..signal import Lags
 
-__all__ = ["sparse_forward"]
+__all__ = ["needed_ages", "one_tap", "sparse_forward"]
 
 
 def sparse_forward(
@@ -46,6 +46,39 @@ def sparse_forward(
     ValueError
         If the window does not hold the receptive field, or a layer looks ahead.
     """
+    needed = needed_ages(layers, lags)
+    product = one_tap if frozen else dot
+    x = windows[:, _slice(needed[0] - lags.first)]
+    for layer, have, want in zip(layers, needed[:-1], needed[1:], strict=True):
+        n_taps, _, n_features = layer.kernel.shape
+        age = layer.dilation * np.arange(n_taps - 1, -1, -1)
+        taps = [x[:, _slice(np.searchsorted(have, want + a))] for a in age]
+        x = product(jnp.concatenate(taps, axis=2), layer.kernel.reshape(-1, n_features))
+        if layer.bias is not None:
+            x = x + layer.bias[None, None]
+        x = layer.activation(x)
+    return x[:, 0]
+
+
+def needed_ages(layers: Sequence[Any], lags: Lags) -> list[np.ndarray]:
+    """Find the ages at which the stimulus and each layer are needed.
+
+    Parameters
+    ----------
+    layers, lags
+        As :func:`sparse_forward` takes them.
+
+    Returns
+    -------
+    list of int array
+        Samples before the newest, ascending: of the stimulus, of the first layer's
+        output, and so on to the last one's, which is needed at 0.
+
+    Raises
+    ------
+    ValueError
+        As :func:`sparse_forward`.
+    """
     for number, layer in enumerate(layers):
         if layer.dilation < 1:
             raise ValueError(
@@ -62,25 +95,27 @@ def sparse_forward(
             f"lags reach from {lags.first} to {lags.samples[-1]} samples but the "
             f"network sees 0 to {oldest}; widen tmin and tmax."
         )
-    product = _frozen if frozen else dot
-    x = windows[:, _slice(needed[0] - lags.first)]
-    for layer, have, want in zip(layers, needed[:-1], needed[1:], strict=True):
-        n_taps, _, n_features = layer.kernel.shape
-        age = layer.dilation * np.arange(n_taps - 1, -1, -1)
-        taps = [x[:, _slice(np.searchsorted(have, want + a))] for a in age]
-        x = product(jnp.concatenate(taps, axis=2), layer.kernel.reshape(-1, n_features))
-        if layer.bias is not None:
-            x = x + layer.bias[None, None]
-        x = layer.activation(x)
-    return x[:, 0]
+    return needed
 
 
-def _frozen(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Multiply (n, n_times, n_channels) with (n_channels, n_features).
+def one_tap(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Multiply by a kernel that nobody differentiates.
 
     As a convolution of one tap, which keeps XLA's CPU from the library that it takes
     for products: in turns with other work that is a tenth slower. The derivative is a
     product of the same form, where the convolution's own would not be.
+
+    Parameters
+    ----------
+    x : array (n, n_times, n_channels)
+        Signals.
+    kernel : array (n_channels, n_features)
+        Weights.
+
+    Returns
+    -------
+    array (n, n_times, n_features)
+        Product.
     """
     dtype = jnp.result_type(x, kernel)
     return _frozen_product(x.astype(dtype), kernel.astype(dtype))

@@ -34,8 +34,10 @@ class Stack:
         ]
 
     def __call__(self, variables, windows):
-        x = jnp.pad(windows[:, ::-1], ((0, 0), (9, 0), (0, 0)))  # oldest first
-        for layer in self.layers(variables):
+        layers = self.layers(variables)
+        back = sum(layer.dilation * (len(layer.kernel) - 1) for layer in layers)
+        x = jnp.pad(windows[:, ::-1], ((0, 0), (back, 0), (0, 0)))  # oldest first
+        for layer in layers:
             n_taps = layer.kernel.shape[0]
             n_out = x.shape[1] - layer.dilation * (n_taps - 1)
             x = sum(
