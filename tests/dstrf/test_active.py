@@ -170,6 +170,18 @@ def test_of_a_network_in_another_float(make, X, taken, x64):
     assert_allclose(got, expected, rtol=0, atol=1e-12)
 
 
+def test_of_half_precision(make, X, taken):
+    apply, variables = make(*TAPS["toolbox"])
+    narrow = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), variables)
+    half = jnp.asarray(X, jnp.bfloat16)
+    got = dstrf.estimate(apply, narrow, half, Lags(0, 16, 1))
+    assert taken == [173]
+    assert got.dtype == jnp.bfloat16
+    expected = dstrf.estimate(apply, narrow, half, Lags(0, 16, 1), chunk_size=50)
+    error = (got - expected).astype(X.dtype)
+    assert (error**2).mean() < 1e-4 * (expected.astype(X.dtype) ** 2).mean()
+
+
 def test_closed_over_what_is_traced(make, X, taken):
     """Blocks are one program then, which can be differentiated."""
     apply, variables = make(*TAPS["toolbox"], bias=True)

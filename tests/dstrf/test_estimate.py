@@ -119,6 +119,19 @@ def test_of_a_network_in_another_float(stack, make_variables, X, lags, x64):
     assert_allclose(got, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_of_half_precision(stack, make_variables, X, lags, mode):
+    apply, variables = stack(), make_variables(bias=True)
+    narrow = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), variables)
+    half = jnp.asarray(X, jnp.bfloat16)
+    got = dstrf.estimate(apply, narrow, half, lags, mode=mode)
+    assert got.dtype == jnp.bfloat16
+    wide = jax.tree.map(lambda leaf: leaf.astype(X.dtype), narrow)
+    expected = dstrf.estimate(apply, wide, half.astype(X.dtype), lags, mode="rev")
+    error = got.astype(X.dtype) - expected
+    assert (error**2).mean() < 1e-4 * (expected**2).mean()
+
+
 @pytest.mark.parametrize("closed", [False, True])
 def test_itself_differentiated(stack, make_variables, X, lags, closed, tol):
     """By the weights, given or closed over: blocks are then one program."""
