@@ -79,14 +79,17 @@ def _table(
             float(strength[k]),
             float(r[0][k]),
             float(r[1][k]),
-            *(float(exact[name][0, k]) for name in exact),
+            *(
+                float(exact[name][0, k]) * (10 if name == "temporal_hold" else 1)
+                for name in exact
+            ),
             f"{10 * learned['temporal_hold'][0, k]:.0f}",
         )
         for k in range(len(kinds))
     ]
     return Table(
-        caption="Held-out correlation, and measures of the planted fields; the hold in "
-        "samples of 10 ms, that of the network in ms",
+        caption="Held-out correlation, measures of the planted fields, and the hold of "
+        "the network's; holds in ms",
         header=(
             "Neuron",
             "Strength",
@@ -135,6 +138,8 @@ def _bars(exact: dict, learned: dict) -> Figure:
     viz.dstrf_measures(learned, 100.0, ax=axes[1])
     for ax in axes[0]:
         ax.set_xlabel("")
+    for row, name in zip(axes, ("planted", "network"), strict=True):
+        row[0].set_ylabel(name)
     return Figure(
         figure=figure,
         caption="Measures of the planted fields (above) and of the network's (below), "

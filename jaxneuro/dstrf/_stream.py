@@ -152,14 +152,15 @@ def measures(
         for group in _groups(n_targets, int(_BLOCK // (length * frame)))
     ]
     for trial, group in track(tasks, show=show_progress, desc="dSTRF"):
-        frames = np.concatenate(
-            [
-                _agreed(apply, members, X, lags, runs, times, group, mode, quantile)
-                for times in _pieces(stops[trial] - lengths[trial], stops[trial])
-            ]
-        )
+        start, stop = stops[trial] - lengths[trial], stops[trial]
+        frames = np.empty((stop - start, group.size, *shape), X.dtype)
+        for times in _pieces(start, stop):
+            frames[times - start] = _agreed(
+                apply, members, X, lags, runs, times, group, mode, quantile
+            )
         for name, measure in _MEASURES.items():
             result[name][trial, group] = measure(frames)
+        del frames  # before the next ones are made
     return result
 
 
