@@ -34,7 +34,7 @@ def closed_scores(
     Parameters
     ----------
     rows : Rows
-        Predictors, as one fold.
+        Predictors.
     final : Whole
         Factorisation of all samples that acts on the targets.
     Y : array (n_samples, n_targets)
@@ -93,14 +93,15 @@ def _levelled(
 
     Centred predictors do not feel which level it is: one pass over the targets less.
     """
-    y, root = targets_of(rows, Y)[0], rows.root[0]
+    root = rows.root.ravel()
+    y = targets_of(rows, Y).reshape(root.size, -1)
     if not options.fit_intercept:
         none = jnp.zeros(y.shape[1], y.dtype)
         return root[:, None] * y, none, none
     level = y[:: -(-y.shape[0] // _LEVEL)].mean(0)
     y = root[:, None] * (y - level[None])
     # A product is many times quicker than a sum over rows.
-    offset = dot(root, y) / rows.size[0]
+    offset = dot(root, y) / rows.size.sum()
     return y, offset, level + offset
 
 
@@ -117,7 +118,7 @@ def _scores(
     root = rows.root.reshape(-1, 1)
     weight = root[:, 0] ** 2
     if scheme == "gcv":
-        power = (y**2).sum(0) - rows.size[0] * offset**2
+        power = (y**2).sum(0) - rows.size.sum() * offset**2
         return _gcv(rows, final, power, z, alphas, options)
     y = y - root * offset[None]
     assert final.gain is not None  # found for a grid

@@ -124,6 +124,21 @@ def test_screening_by_gcv_finds_as_good_weights(data):
     assert_allclose(np.asarray(slow.alphas).sum(1), 1, rtol=1e-5)
 
 
+def test_screening_through_the_kernel(data, tol):
+    """Predictors of zero change nothing but the way; the folds are unequal."""
+    X, Y = data
+    fold_id = np.maximum(np.arange(60) % 4 - 1, 0)
+    options = {"key": jax.random.key(0), "n_iter": 12, "search": "gcv"}
+    narrow = linear.banded_ridge_cv(X, Y, BANDS, ALPHAS, fold_id, **options)
+    wide = np.concatenate([X, np.zeros((60, 54), X.dtype)], axis=1)
+    bands = np.resize(BANDS, 60)
+    found = linear.banded_ridge_cv(wide, Y, bands, ALPHAS, fold_id, **options)
+    loose = {"rtol": 20 * tol["rtol"], "atol": 5 * tol["atol"]}
+    assert_allclose(found.scores, narrow.scores, **loose)
+    assert_allclose(found.fit.coef[:6], narrow.fit.coef, **loose)
+    assert_allclose(found.fit.intercept, narrow.fit.intercept, **loose)
+
+
 def test_wide_bands_go_through_the_kernel(rng, dtype, tol):
     X = rng.standard_normal((20, 31)).astype(dtype)
     Y = (X[:, :2] + 0.1 * rng.standard_normal((20, 2))).astype(dtype)

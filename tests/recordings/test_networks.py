@@ -18,7 +18,7 @@ from jaxneuro import linear, nn, reliability
 from jaxneuro.core import folds, score
 from jaxneuro.signal import gabor_energy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 N_SPLITS, FIRST_SEED = 5, 10
 
