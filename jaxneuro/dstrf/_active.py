@@ -18,6 +18,7 @@ __all__ = ["active_frames"]
 
 _BYTES = 18e6  # of a block's products of the lowest layers, the largest array in it
 _BLOCK = 64  # samples: lengths are multiples, for fewer programs; the longest block
+_TARGETS = 128  # whose derivatives are held together
 _PARTS = 16  # of a layer: as many units are taken as are in some of them
 _WORTH = 1e10  # multiplications: fewer are not worth another program
 _GAIN = 0.75  # of the multiplications, at most, is a gain
@@ -51,7 +52,7 @@ def active_frames(
     if plan is None:
         return None, np.arange(times.size)
     out, left = None, np.ones(times.size, bool)
-    first = np.asarray(runs.start)[times]
+    first, targets = np.asarray(runs.start)[times], np.arange(chosen.size)
     for at in _consecutive(times, first):
         n_frames, width = at.stop - at.start, plan.shapes[1][2]
         if not _gains(plan, n_frames, chosen.size, width // 4):  # at best
@@ -70,8 +71,10 @@ def active_frames(
         units = np.argsort(~active, axis=1, kind="stable")[:, :n_units]
         # Before a trial all of them are off, if layers have no bias.
         wake = int(active.any(1).argmax()) if active.any() else len(active)
-        given = known, jnp.asarray(units.astype(np.int32)), chosen, plan, n_frames, wake
-        _place(out[at], _blocks(apply, variables, *given), -lags.first, plan)
+        given = known, jnp.asarray(units.astype(np.int32)), plan, n_frames, wake
+        for group in np.array_split(targets, -(-targets.size // _TARGETS)):
+            blocks = _blocks(apply, variables, chosen[group], *given)
+            _place(out[at, group[0] : group[-1] + 1], blocks, -lags.first, plan)
         left[at] = False
     return out, np.flatnonzero(left)
 
@@ -106,9 +109,9 @@ def _stimulus(X: jax.Array, first: int, times: np.ndarray, plan: Plan) -> np.nda
 def _blocks(
     apply: Any,
     variables: Any,
+    chosen: jax.Array,
     known: tuple[jax.Array, jax.Array, jax.Array],
     units: jax.Array,
-    chosen: jax.Array,
     plan: Plan,
     n_frames: int,
     wake: int,

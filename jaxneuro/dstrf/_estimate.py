@@ -71,7 +71,7 @@ def estimate(
         a CPU, "layers" then sorts its work by samples instead where that multiplies
         less: frames that see a sample share the slopes of its units, and those of a
         rectifier that are off are left out. Beside the result it holds what a block of
-        samples passes on, 70 MB for 32 targets of the DSTRF toolbox's network.
+        samples passes on for 128 targets at a time; 70 MB for 32 of the toolbox's.
 
     Returns
     -------

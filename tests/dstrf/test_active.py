@@ -140,6 +140,7 @@ def test_in_pieces(make, X, tol, taken, monkeypatch):
     apply, variables = make(*TAPS["toolbox"], bias=True)
     lags = Lags(0, 16, 1)
     monkeypatch.setattr(_stream, "_PIECE", 50)
+    monkeypatch.setattr(_active, "_TARGETS", 2)  # of three
     pieces = dstrf.stream(apply, variables, X, lags, trial_id=TRIAL)
     whole = dstrf.estimate(apply, variables, X, lags, trial_id=TRIAL, mode="rev")
     assert_allclose(np.concatenate(list(pieces)), whole, **tol)
