@@ -102,7 +102,7 @@ def _stimulus(X: jax.Array, first: int, times: np.ndarray, plan: Plan) -> np.nda
     low = max(first, start - lead)
     n_blocks = -(-(stop - start) // _BLOCK) + 1
     rows = np.zeros((lead + n_blocks * _BLOCK, X.shape[1]), X.dtype)
-    rows[lead - start + low : lead - start + stop] = X[low:stop]
+    rows[lead - start + low : lead - start + stop] = np.asarray(X)[low:stop]
     return rows
 
 
